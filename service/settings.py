@@ -1,1 +1,79 @@
-"""Django's settings; the processes put FENGSUI_DATABASE_DSN and friends into the environment before django.setup()."""
+"""Django's settings.  Our configuration (service/config.py) decides; it reaches Django through these variables,
+because Django wants a module and `manage`-like commands, mypy and the tests import it too.
+
+FENGSUI_DATABASE__DSN   libpq connection string of the database
+FENGSUI_CONSOLE__SECRET_KEY   signs sessions and links; a throw-away key is made when absent (nobody stays signed in)
+FENGSUI_CONSOLE__HOSTS  comma-separated names under which the console is reached
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+_LIBPQ_TO_DJANGO = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+
+
+def _database(dsn: str) -> dict[str, Any]:
+    """Return Django's DATABASES entry for a libpq connection string; other parameters go to OPTIONS."""
+    parts = {key: value for key, value in conninfo_to_dict(dsn).items() if value is not None}
+    entry: dict[str, Any] = {"ENGINE": "django.db.backends.postgresql", "NAME": "", "OPTIONS": {}}
+    for key, value in parts.items():
+        if key in _LIBPQ_TO_DJANGO:
+            entry[_LIBPQ_TO_DJANGO[key]] = str(value)
+        else:
+            entry["OPTIONS"][key] = value
+    return entry
+
+
+SECRET_KEY = os.environ.get("FENGSUI_CONSOLE__SECRET_KEY") or secrets.token_urlsafe(48)
+DEBUG = False
+ALLOWED_HOSTS = os.environ.get("FENGSUI_CONSOLE__HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+DATABASES = {"default": _database(os.environ.get("FENGSUI_DATABASE__DSN", "dbname=fengsui"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "registry",
+    "storage",
+    "console",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "console.urls"
+ASGI_APPLICATION = "console.asgi.application"
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
