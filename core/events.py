@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,8 @@ class Events:
     @classmethod
     def empty(cls) -> Events:
         """Return no events."""
-        return cls(*(np.empty(0, dtype) for dtype in _DTYPES))
+        columns: list[Any] = [np.empty(0, dtype) for dtype in _DTYPES]
+        return cls(*columns)
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Events:
         """Return the chosen rows, in the given order."""
