@@ -1,4 +1,7 @@
-"""The registry as arrays and dictionaries: what the hot path reads.  No Django here (registry/load.py fills it)."""
+"""The registry as arrays and dictionaries: what the hot path reads.
+
+No Django here; registry/load.py fills it.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,8 @@ class Device:
 class Limits:
     """L limits set in the registry, one row per (series, level, side).
 
-    series int32[L] · level uint8[L] · high bool[L] (True: too high, False: too low) · limit, deadband float64[L] in
-    the unit of the series, deadband >= 0 · on_delay, off_delay int64[L] ns
+    series int32[L] · level uint8[L] · high bool[L] (True: too high, False: too low)
+    limit, deadband float64[L] in the unit of the series, deadband >= 0 · on_delay, off_delay int64[L] ns
     """
 
     series: NDArray[np.int32]
@@ -53,7 +56,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person or a robot that can be reached; `code` is unique. `addresses`: channel name -> address, in order of preference."""
+    """A person or a robot that can be reached; `code` is unique.
+
+    addresses : channel name -> address, in order of preference
+    """
 
     code: str
     name: str

@@ -1,8 +1,10 @@
-"""Django's settings.  Our configuration (service/config.py) decides; it reaches Django through these variables,
-because Django wants a module and `manage`-like commands, mypy and the tests import it too.
+"""Django's settings.
+
+Our configuration (service/config.py) decides; it reaches Django through these variables, because Django wants
+a module, and mypy and the tests import it too.
 
 FENGSUI_DATABASE__DSN   libpq connection string of the database
-FENGSUI_CONSOLE__SECRET_KEY   signs sessions and links; a throw-away key is made when absent (nobody stays signed in)
+FENGSUI_CONSOLE__SECRET_KEY   signs sessions and links; a throw-away key when absent: nobody stays signed in
 FENGSUI_CONSOLE__HOSTS  comma-separated names under which the console is reached
 """
 

@@ -1,0 +1,84 @@
+"""What the service tells Prometheus about itself; names are part of the contract with dashboards (docs/operations.md)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From one message to a full batch, and from half a millisecond to a slow disk.
+_COUNTS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class PipelineMetrics:
+    """Counters of one pipeline process; the ledger of law 1 summed over gateways."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.received = Counter("fengsui_received", "Readings taken from the broker", registry=registry)
+        self.stored = Counter("fengsui_stored", "Readings stored for the first time", registry=registry)
+        self.duplicate = Counter("fengsui_duplicate", "Readings that were stored already", registry=registry)
+        self.rejected = Counter(
+            "fengsui_rejected", "Readings or messages kept as rejects", ["reason"], registry=registry
+        )
+        self.in_flight = Gauge(
+            "fengsui_in_flight", "Readings received and not yet committed", registry=registry
+        )
+        self.batch = Histogram(
+            "fengsui_batch_readings", "Readings per committed batch", buckets=_COUNTS, registry=registry
+        )
+        self.stage = Histogram(
+            "fengsui_stage_seconds",
+            "Time per batch and stage",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "fengsui_lag_seconds",
+            "Age of the oldest message of the newest batch at its commit",
+            registry=registry,
+        )
+        self.queue = Gauge("fengsui_queue_messages", "Messages waiting for the worker", registry=registry)
+        self.connected = Gauge("fengsui_broker_connected", "1 while the broker is reached", registry=registry)
+        self.reconnects = Gauge(
+            "fengsui_broker_reconnects", "Connections made to the broker", registry=registry
+        )
+        self.commit_retries = Counter(
+            "fengsui_commit_retries", "Commits tried again after a lost database", registry=registry
+        )
+        self.alerts_open = Gauge(
+            "fengsui_alerts_open", "Alerts nobody has closed", ["level", "state"], registry=registry
+        )
+        self.alerts_raised = Counter("fengsui_alerts_raised", "Alerts opened", ["level"], registry=registry)
+        self.findings = Counter(
+            "fengsui_findings", "What historical samples would have raised", registry=registry
+        )
+        self.checkpoint_age = Gauge(
+            "fengsui_checkpoint_age_seconds", "Age of the newest durable checkpoint", registry=registry
+        )
+        self.catalog_loads = Counter(
+            "fengsui_catalog_loads", "Times the registry was taken over anew", ["result"], registry=registry
+        )
+
+
+class NotifierMetrics:
+    """Counters of one notifier process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.notifications = Counter(
+            "fengsui_notifications",
+            "Attempts to notify, by what came of them",
+            ["channel", "result"],
+            registry=registry,
+        )
+        self.outbox_age = Gauge(
+            "fengsui_outbox_age_seconds", "Age of the oldest note that waits", registry=registry
+        )
+        self.outbox_depth = Gauge("fengsui_outbox_notes", "Notes by state", ["state"], registry=registry)
+        self.delay = Histogram(
+            "fengsui_notify_seconds",
+            "From the decision to the channel's answer",
+            buckets=_SECONDS,
+            registry=registry,
+        )
