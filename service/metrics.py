@@ -1,4 +1,4 @@
-"""What the service tells Prometheus about itself; names are part of the contract with dashboards (docs/operations.md)."""
+"""What the service tells Prometheus about itself; the names are a contract (docs/operations.md)."""
 
 from __future__ import annotations
 
