@@ -21,8 +21,12 @@ class Alert:
     opened      `now` of the batch that opened it, ns
     value, limit, unit     of the latest raising
     count       how often the condition has come (1 = the first time)
-    recovered, acked, closed   event time / `now` of it, ns; 0 = not yet
+    recovered, acked, closed   event time / `now` of it, ns; 0 = not yet, or undone by a raising since
     evidence    JSON of what an officer needs to believe it; "" until gathered
+    seq         number of its last transition
+    since       when the condition of the latest raising began, ns (on-delay ago)
+    last_raise, last_clear     event time of the newest RAISE and CLEAR taken; what is not newer is a replay
+    told        codes of the contacts who were told: they hear of the recovery too
     """
 
     id: str
@@ -51,6 +55,11 @@ class Alert:
     closed_by: str = ""
     closing_note: str = ""
     evidence: str = ""
+    seq: int = 0
+    since: int = 0
+    last_raise: int = 0
+    last_clear: int = 0
+    told: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, SubjectKind, int]:
