@@ -1,0 +1,1 @@
+"""Benchmarks: public corpora read, scored by their exact protocols, reported beside published peers."""
