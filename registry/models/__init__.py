@@ -1,0 +1,26 @@
+"""Who and what exists, for people to edit; the hot path reads `registry.catalog` instead.
+
+Area ─┬─ Enterprise ─┬─ Gateway ── Device ── Series ── Limit
+      └─ Contact     └─ Contact ── ContactAddress
+"""
+
+from __future__ import annotations
+
+from registry.models.area import Area
+from registry.models.contact import Contact, ContactAddress
+from registry.models.device import Device, Gateway
+from registry.models.enterprise import Enterprise
+from registry.models.series import Limit, Series
+from registry.models.version import Version
+
+__all__ = [
+    "Area",
+    "Contact",
+    "ContactAddress",
+    "Device",
+    "Enterprise",
+    "Gateway",
+    "Limit",
+    "Series",
+    "Version",
+]
