@@ -80,6 +80,8 @@ class Subject:
     name: str  # "1号除尘器 灰斗温度"
     name_en: str
     unit: str = ""
+    place: str = ""  # "打磨车间"
+    enterprise_name_en: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
