@@ -1,1 +1,1 @@
-"""Alerts: state table, desk, routing, messages, outbox; pure decisions but for notify/, which talks to the world."""
+"""Alerts: state table, desk, routing, messages, outbox: pure decisions; notify/ alone talks to the world."""

@@ -1,0 +1,224 @@
+"""Lifecycle: how one alert answers one edge or one person; pure, and states move through NEXT only.
+
+A `Move` is the alert afterwards, the lines of its history and why people are told ("" = nobody is).
+None means that nothing follows: a repeated edge is an identity, so a replay is no error.
+
+Repeated is a RAISE that is not newer than the newest RAISE taken (of the same instant, only a higher level is
+news), and a CLEAR that is not newer than the newest CLEAR taken.  The two are not held against each other:
+silence is found at the service's time and ends at a sample's time, which may be earlier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+from alerts.changes import Alert, Transition
+from alerts.state import NEXT, PRESENT, UNANSWERED, Cause, State, Suppression
+from core.events import Rule, SubjectKind
+from core.levels import Level
+from registry.catalog import Subject
+
+# Crockford's base 32: no I, L, O, U, so that an id survives a telephone.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ID_CHARS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One event, taken out of its columns (core/events.py gives the meaning of each)."""
+
+    rule: Rule
+    level: Level
+    subject_kind: SubjectKind
+    subject: int
+    series: int
+    t: int
+    since: int
+    value: float
+    limit: float
+    historical: bool = False
+
+    @property
+    def key(self) -> tuple[str, SubjectKind, int]:
+        return self.rule.code, self.subject_kind, self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What follows for one alert."""
+
+    alert: Alert
+    transitions: tuple[Transition, ...] = ()
+    step: str = ""
+
+
+def alert_id(rule: str, subject_kind: int, subject: int, raised: int) -> str:
+    """Return 12 characters that name an alert, the same in every replay.
+
+    60 bits: among a million alerts ever raised, two share an id with a chance below one in a million.
+    """
+    digest = blake2b(f"{rule}|{subject_kind}|{subject}|{raised}".encode(), digest_size=8).digest()
+    bits = int.from_bytes(digest)
+    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(0, 5 * _ID_CHARS, 5))
+
+
+def opened(edge: Edge, subject: Subject, now: int, *, last_clear: int = 0) -> Move:
+    """Return the alert that a first RAISE opens."""
+    alert = Alert(
+        id=alert_id(*edge.key, edge.t),
+        rule=edge.rule.code,
+        rule_version=edge.rule.version,
+        subject_kind=edge.subject_kind,
+        subject=edge.subject,
+        series=edge.series,
+        enterprise=subject.enterprise,
+        data_quality=edge.rule.data_quality,
+        state=State.NORMAL,
+        suppression=Suppression.NONE,
+        level=edge.level,
+        level_now=0,
+        raised=edge.t,
+        changed=edge.t,
+        opened=now,
+        value=edge.value,
+        limit=edge.limit,
+        unit=edge.rule.unit or subject.unit,
+        count=0,
+        last_clear=last_clear,
+    )
+    return _come(alert, edge, now, cause="open")
+
+
+def raised(alert: Alert, edge: Edge, now: int) -> Move | None:
+    """Return what a RAISE does to an open alert."""
+    if alert.state not in PRESENT:
+        return _come(alert, edge, now, cause=Cause.RAISE) if edge.t > alert.last_raise else None
+    if (edge.t, edge.level) <= (alert.last_raise, alert.level_now) or edge.level == alert.level_now:
+        return None
+    measured: dict[str, Any] = {
+        "level_now": int(edge.level),
+        "value": edge.value,
+        "limit": edge.limit,
+        "last_raise": edge.t,
+    }
+    if edge.level <= alert.level:
+        return Move(replace(alert, **measured))
+    step = f"level-{edge.level:d}"
+    state = NEXT[alert.state, Cause.RAISE]
+    return _move(alert, "level", state, t=edge.t, now=now, step=step, level=edge.level, **measured)
+
+
+def cleared(alert: Alert, edge: Edge, now: int) -> Move | None:
+    """Return what a CLEAR does to an open alert.
+
+    Data-quality alerts close with it: they ask nothing of anybody once the data are back.
+    A historical CLEAR moves the state as a live one does, for absence was seen; but nobody is told old news.
+    """
+    state = NEXT[alert.state, Cause.CLEAR]
+    if state == alert.state or edge.t <= alert.last_clear:
+        return None
+    step = "" if edge.historical else f"clear-{alert.count}"
+    note = "historical" if edge.historical else ""
+    move = _move(
+        alert,
+        Cause.CLEAR,
+        state,
+        t=edge.t,
+        now=now,
+        step=step,
+        note=note,
+        value=edge.value,
+        level_now=0,
+        recovered=edge.t,
+        last_clear=edge.t,
+    )
+    if not alert.data_quality:
+        return move
+    end = closed(move.alert, now, by="", note="恢复正常 / back to normal")
+    return Move(end.alert, move.transitions + end.transitions, step)
+
+
+def acked(alert: Alert, now: int, *, by: str, note: str = "") -> Move | None:
+    """Return what a person's answer does; None when somebody has answered already."""
+    if alert.state not in UNANSWERED:
+        return None
+    state = NEXT[alert.state, Cause.ACK]
+    return _move(alert, Cause.ACK, state, t=now, now=now, by=by, note=note, acked=now, acked_by=by)
+
+
+def closed(alert: Alert, now: int, *, by: str, note: str) -> Move:
+    """Return the closed alert; a person who closes has answered, and the history says so first."""
+    answer = acked(alert, now, by=by) if by else None
+    alert = answer.alert if answer else alert
+    end = _move(
+        alert,
+        "close",
+        alert.state,
+        t=now,
+        now=now,
+        step="close",
+        by=by,
+        note=note,
+        closed=now,
+        closed_by=by,
+        closing_note=note,
+    )
+    return Move(end.alert, answer.transitions + end.transitions, end.step) if answer else end
+
+
+def _come(alert: Alert, edge: Edge, now: int, *, cause: str) -> Move:
+    """The condition comes, for the first time or again: whoever answered before must answer anew."""
+    level = max(alert.level, edge.level)
+    return _move(
+        alert,
+        cause,
+        NEXT[alert.state, Cause.RAISE],
+        t=edge.t,
+        now=now,
+        step=f"raise-{alert.count + 1}",
+        level=level,
+        level_now=int(edge.level),
+        value=edge.value,
+        limit=edge.limit,
+        series=edge.series or alert.series,
+        count=alert.count + 1,
+        since=edge.since,
+        last_raise=edge.t,
+        recovered=0,
+        acked=0,
+        acked_by="",
+    )
+
+
+def _move(
+    alert: Alert,
+    cause: str,
+    state: State,
+    *,
+    t: int,
+    now: int,
+    step: str = "",
+    by: str = "",
+    note: str = "",
+    **fields: Any,
+) -> Move:
+    """Write one line of history and the alert after it."""
+    after = replace(alert, state=state, seq=alert.seq + 1, changed=t, **fields)
+    value = fields.get("value", float("nan"))
+    line = Transition(
+        alert=alert.id,
+        seq=after.seq,
+        cause=str(cause),
+        old=alert.state,
+        new=state,
+        level=after.level,
+        t=t,
+        now=now,
+        by=by,
+        note=note,
+        value=value,
+    )
+    # A CLEAR has a value of its own, but the alert keeps the one that raised it.
+    return Move(replace(after, value=alert.value) if cause == Cause.CLEAR else after, (line,), step)
