@@ -1,0 +1,124 @@
+"""The keeper: brings the worker news of the registry and of what people asked, and keeps the tables in order.
+
+It has its own thread and its own connection; the worker only ever empties its slots.  Everything it does may
+be late by a second or fail for a minute without harm: the worker goes on with what it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+from storage.alerts import pending_commands
+from storage.maintenance import maintain
+
+from alerts.changes import Command
+from core.time import clock_ns, seconds
+from registry.catalog import Catalog
+from registry.load import load_catalog, registry_version
+
+log = structlog.get_logger("keeper")
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often the keeper looks, should a NOTIFY be lost."""
+
+    look_s: float = 1.0
+    maintain_s: float = 60.0
+    retry_s: float = 2.0
+
+
+class Keeper(threading.Thread):
+    """Fills the slots `commands()` and `catalog()`; see the module."""
+
+    def __init__(
+        self, dsn: str, *, catalog: Catalog, version: str, rounds: Rounds = Rounds(),
+        on_catalog: Callable[[str], None] = lambda _result: None,
+    ) -> None:  # fmt: skip
+        super().__init__(name="keeper", daemon=True)
+        self._dsn, self._rounds, self._on_catalog = dsn, rounds, on_catalog
+        self._lock = threading.Lock()
+        self._commands: list[Command] = []
+        self._catalog: Catalog | None = None
+        self._row_version, self._content_version = version, catalog.version
+        self._last_command = 0
+        self._maintained = 0
+        self._ending = threading.Event()
+
+    def commands(self) -> Sequence[Command]:
+        """Return what people asked since the last call, in the order of asking."""
+        if not self._commands:  # the common case takes no lock
+            return ()
+        with self._lock:
+            taken, self._commands = self._commands, []
+        return taken
+
+    def catalog(self) -> Catalog | None:
+        """Return the registry as it is now if it changed since the last call."""
+        if self._catalog is None:
+            return None
+        with self._lock:
+            taken, self._catalog = self._catalog, None
+        return taken
+
+    def stop(self) -> None:
+        """End soon; the thread is a daemon, so nobody needs to wait."""
+        self._ending.set()
+
+    def run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                with self._connect() as connection:
+                    connection.execute("LISTEN fengsui_registry")
+                    connection.execute("LISTEN fengsui_command")
+                    self._rounds_on(connection)
+            except psycopg.OperationalError as lost:
+                log.warning("database lost, looking again", error=str(lost).strip())
+                self._ending.wait(self._rounds.retry_s)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self._dsn, autocommit=True, application_name="fengsui-keeper")
+
+    def _rounds_on(self, connection: psycopg.Connection) -> None:
+        while not self._ending.is_set():
+            self._fetch_commands(connection)
+            self._fetch_catalog(connection)
+            self._maintain(connection)
+            for _ in connection.notifies(timeout=self._rounds.look_s, stop_after=1):
+                pass
+
+    def _fetch_commands(self, connection: psycopg.Connection) -> None:
+        fresh = pending_commands(connection, after=self._last_command)
+        if fresh:
+            self._last_command = fresh[-1].id
+            with self._lock:
+                self._commands.extend(fresh)
+
+    def _fetch_catalog(self, connection: psycopg.Connection) -> None:
+        """Load the registry when its row says so; one that cannot be read leaves the old one in force."""
+        version = registry_version(connection)
+        if version == self._row_version:
+            return
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._on_catalog, "failed")
+            catalog = load_catalog(connection)
+            on_error.pop_all()
+        self._row_version = version
+        if catalog.version == self._content_version:
+            return
+        self._content_version = catalog.version
+        self._on_catalog("loaded")
+        log.info("registry changed", version=catalog.version)
+        with self._lock:
+            self._catalog = catalog
+
+    def _maintain(self, connection: psycopg.Connection) -> None:
+        now = clock_ns()
+        if now - self._maintained >= seconds(self._rounds.maintain_s):
+            maintain(connection, now)
+            self._maintained = now

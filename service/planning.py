@@ -1,0 +1,124 @@
+"""From the registry to a plan of detection: the join between two folders that must not know each other."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.events import Rule
+from core.levels import Level
+from core.time import seconds
+from detectors.plan import Plan, Silences, Thresholds
+from registry.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Watchfulness:
+    """Numbers about missing data that an officer may dispute; all are defaults of ours (rules Q-01, Q-02).
+
+    silence_periods    a series may be silent for so many of its periods ...
+    silence_floor_s    ... but never for less: a gateway may send once a minute what it samples each second
+    gateway_silence_s  all series of a gateway silent for so long: one alert about it instead of many
+    gap_periods        a gap of more periods than this restarts on- and off-delays: silence is no evidence
+    gap_floor_s        ... but never a shorter one
+    """
+
+    silence_periods: float = 3.0
+    silence_floor_s: float = 180.0
+    gateway_silence_s: float = 180.0
+    gap_periods: float = 3.0
+    gap_floor_s: float = 60.0
+
+
+LIMIT = Rule(
+    code="LIMIT",
+    title_zh="超过限值",
+    title_en="limit exceeded",
+    advice_zh="到现场核实读数；必要时停机，按处置规程处理后反馈。",
+    advice_en="Check the reading on site; stop the machine if need be, follow the procedure, report back.",
+    source="limit set for this series in the registry",
+)
+SERIES_SILENT = Rule(
+    code="Q-02",
+    title_zh="测点数据中断",
+    title_en="series silent",
+    unit="s",
+    advice_zh="检查传感器、接线和网关采集；数据中断期间无法判断是否安全。",
+    advice_en="Check sensor, wiring and gateway; without data nobody can tell whether it is safe.",
+    source="default of ours",
+    data_quality=True,
+)
+GATEWAY_SILENT = Rule(
+    code="Q-01",
+    title_zh="网关离线",
+    title_en="gateway offline",
+    unit="s",
+    advice_zh="检查网关供电和网络；离线期间该网关全部测点无法监测。",
+    advice_en="Check the gateway's power and network; none of its series can be watched meanwhile.",
+    source="default of ours",
+    data_quality=True,
+)
+
+
+def plan_of(catalog: Catalog, watch: Watchfulness) -> Plan:
+    """Return what is to be detected; row 0, 1, 2 of the rules are LIMIT, Q-02 and Q-01."""
+    rules = tuple(_versioned(rule) for rule in (LIMIT, SERIES_SILENT, GATEWAY_SILENT))
+    return Plan(
+        rules=rules,
+        thresholds=_thresholds(catalog, watch),
+        silences=_silences(catalog, watch),
+        gateway_silences=_gateway_silences(catalog, watch),
+        gateway_of=np.where(catalog.active, catalog.gateway, 0).astype(np.int32),
+    )
+
+
+def _versioned(rule: Rule) -> Rule:
+    return replace(rule, version=hashlib.sha256(repr(rule).encode()).hexdigest()[:12])
+
+
+def _thresholds(catalog: Catalog, watch: Watchfulness) -> Thresholds:
+    limits = catalog.limits
+    keep = catalog.active[limits.series]
+    series = limits.series[keep]
+    period = catalog.period[series]
+    gap = np.maximum(period * watch.gap_periods, seconds(watch.gap_floor_s)).astype(np.int64)
+    return Thresholds(
+        rule=np.zeros(len(series), np.int32),
+        series=series,
+        level=limits.level[keep],
+        limit=limits.limit[keep],
+        high=limits.high[keep],
+        deadband=limits.deadband[keep],
+        on_delay=limits.on_delay[keep],
+        off_delay=limits.off_delay[keep],
+        # A series that reports on change has no gaps: its last value stands.
+        max_gap=np.where(period > 0, gap, 0),
+    )
+
+
+def _silences(catalog: Catalog, watch: Watchfulness) -> Silences:
+    series = np.flatnonzero(catalog.active & (catalog.period > 0)).astype(np.int32)
+    allowed = np.maximum(catalog.period[series] * watch.silence_periods, seconds(watch.silence_floor_s))
+    return Silences(
+        rule=np.full(len(series), 1, np.int32),
+        subject=series,
+        level=np.where(catalog.mandatory[series], Level.YELLOW, Level.BLUE).astype(np.uint8),
+        allowed=allowed.astype(np.int64),
+    )
+
+
+def _gateway_silences(catalog: Catalog, watch: Watchfulness) -> Silences:
+    """Watch gateways that have at least one series with a period; others may be rightly silent."""
+    watched = catalog.active & (catalog.period > 0)
+    gateways = np.unique(catalog.gateway[watched])
+    fastest = np.full(int(gateways.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(fastest, catalog.gateway[watched], catalog.period[watched])
+    allowed = np.maximum(fastest[gateways] * watch.silence_periods, seconds(watch.gateway_silence_s))
+    return Silences(
+        rule=np.full(len(gateways), 2, np.int32),
+        subject=gateways.astype(np.int32),
+        level=np.full(len(gateways), Level.YELLOW, np.uint8),
+        allowed=allowed.astype(np.int64),
+    )
