@@ -1,0 +1,59 @@
+"""Frame: a batch cut into runs of one series, once, for all detectors of a bank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.batch import QUALITY_MASK, Batch, Quality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """N rows as R runs, each of one series in order of time.
+
+    series int32[R] · start, count intp[R]: run r is rows start[r] … start[r]+count[r]-1 of batch
+    """
+
+    batch: Batch
+    series: NDArray[np.int32]
+    start: NDArray[np.intp]
+    count: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, batch: Batch) -> Runs:
+        """Return the runs of an ordered batch."""
+        if not len(batch):
+            return cls(batch, batch.series, np.empty(0, np.intp), np.empty(0, np.intp))
+        inner = np.flatnonzero(batch.series[1:] != batch.series[:-1])
+        start = np.empty(len(inner) + 1, np.intp)
+        start[0] = 0
+        np.add(inner, 1, out=start[1:])
+        count = np.diff(start, append=len(batch))
+        return cls(batch, batch.series[start], start, count)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def rows_of(self, runs: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the rows of the chosen runs, run after run; a run may be chosen more than once."""
+        count = self.count[runs]
+        offset = self.start[runs] - (np.cumsum(count) - count)
+        return np.repeat(offset, count) + np.arange(int(count.sum()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A batch twice: every row that arrived, and the rows whose value may be used (not NaN, not BAD)."""
+
+    arrived: Runs
+    usable: Runs
+
+    @classmethod
+    def of(cls, batch: Batch) -> Frame:
+        """Return the frame of a batch; both halves are one object when every row is usable."""
+        arrived = Runs.of(batch)
+        usable = ((batch.quality & QUALITY_MASK) != Quality.BAD) & ~np.isnan(batch.value)
+        return cls(arrived, arrived if usable.all() else Runs.of(batch.take(usable)))

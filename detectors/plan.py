@@ -1,0 +1,133 @@
+"""Plan: what is to be detected, as plain arrays; service/ makes it from the registry and the rule packs.
+
+A dust collector's hopper (series 7, of gateway 2) with two limits, watched for a silence of three minutes:
+
+>>> import numpy as np
+>>> from core.events import Rule
+>>> from core.time import SECOND
+>>> plan = Plan(
+...     rules=(Rule("LIMIT", "超限", "limit"), Rule("Q-02", "断", "stale"), Rule("Q-01", "离线", "offline")),
+...     thresholds=Thresholds.rows([
+...         {"rule": 0, "series": 7, "level": 3, "limit": 60.0, "deadband": 5.0, "on_delay": 30 * SECOND},
+...         {"rule": 0, "series": 7, "level": 4, "limit": 70.0, "deadband": 10.0, "on_delay": 10 * SECOND},
+...     ]),
+...     silences=Silences.rows([{"rule": 1, "subject": 7, "level": 2, "allowed": 180 * SECOND}]),
+...     gateway_silences=Silences.rows([{"rule": 2, "subject": 2, "level": 2, "allowed": 180 * SECOND}]),
+...     gateway_of=np.array([0, 0, 0, 0, 0, 0, 0, 2], np.int32),
+... )
+>>> len(plan.thresholds), plan.n_series
+(2, 8)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import Rule
+
+_REQUIRED = object()
+_THRESHOLD_COLUMNS: Mapping[str, tuple[type[np.generic], Any]] = {
+    "rule": (np.int32, _REQUIRED),
+    "series": (np.int32, _REQUIRED),
+    "level": (np.uint8, _REQUIRED),
+    "limit": (np.float64, _REQUIRED),
+    "high": (np.bool_, True),
+    "deadband": (np.float64, 0.0),
+    "on_delay": (np.int64, 0),
+    "off_delay": (np.int64, 0),
+    "max_gap": (np.int64, 0),
+}
+_SILENCE_COLUMNS: Mapping[str, tuple[type[np.generic], Any]] = {
+    "rule": (np.int32, _REQUIRED),
+    "subject": (np.int32, _REQUIRED),
+    "level": (np.uint8, _REQUIRED),
+    "allowed": (np.int64, _REQUIRED),
+}
+
+
+def _columns(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[type[np.generic], Any]]
+) -> dict[str, NDArray[Any]]:
+    """Return rows as columns; raises KeyError for a column that is unknown or missing."""
+    unknown = {name for row in rows for name in row} - columns.keys()
+    if unknown:
+        raise KeyError(f"no column {sorted(unknown)}; there are {sorted(columns)}")
+    return {
+        name: np.array([row[name] if default is _REQUIRED else row.get(name, default) for row in rows], dtype)
+        for name, (dtype, default) in columns.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thresholds:
+    """L limits; the rows of one (rule, series) are the levels of one alarm.
+
+    rule int32[L] (row in the plan's rules) · series int32[L] · level uint8[L] · high bool[L] (False: too low)
+    limit, deadband float64[L] in the unit of the series, deadband >= 0 · on_delay, off_delay int64[L] ns
+    max_gap int64[L] ns: a longer gap between usable samples restarts the delays; 0 = no gap is too long
+    """
+
+    rule: NDArray[np.int32]
+    series: NDArray[np.int32]
+    level: NDArray[np.uint8]
+    limit: NDArray[np.float64]
+    high: NDArray[np.bool_]
+    deadband: NDArray[np.float64]
+    on_delay: NDArray[np.int64]
+    off_delay: NDArray[np.int64]
+    max_gap: NDArray[np.int64]
+
+    @classmethod
+    def rows(cls, rows: Sequence[Mapping[str, Any]] = ()) -> Thresholds:
+        """Return the limits of these dictionaries; what is left out has its default."""
+        return cls(**_columns(rows, _THRESHOLD_COLUMNS))
+
+    def __len__(self) -> int:
+        return len(self.rule)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silences:
+    """For how long a subject may be silent; at most one row per subject.
+
+    rule int32[Q] (row in the plan's rules) · subject int32[Q] (series or gateway) · level uint8[Q]
+    allowed int64[Q] ns of watched time; 0 = for ever
+    """
+
+    rule: NDArray[np.int32]
+    subject: NDArray[np.int32]
+    level: NDArray[np.uint8]
+    allowed: NDArray[np.int64]
+
+    @classmethod
+    def rows(cls, rows: Sequence[Mapping[str, Any]] = ()) -> Silences:
+        """Return the table of these dictionaries."""
+        return cls(**_columns(rows, _SILENCE_COLUMNS))
+
+    def __len__(self) -> int:
+        return len(self.rule)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Everything that is to be detected; replaced whole when the registry or a rule pack changes.
+
+    rules              rule codes are unique; state follows (code, subject) from one plan to the next
+    gateway_of         int32[S] the gateway of each series, 0 = none; its length is the number of series
+    """
+
+    rules: tuple[Rule, ...] = ()
+    thresholds: Thresholds = field(default_factory=Thresholds.rows)
+    silences: Silences = field(default_factory=Silences.rows)
+    gateway_silences: Silences = field(default_factory=Silences.rows)
+    gateway_of: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))
+
+    @property
+    def n_series(self) -> int:
+        """Largest key of a series + 1."""
+        return len(self.gateway_of)

@@ -1,0 +1,266 @@
+"""Staleness: who has been silent for longer than allowed, in watched time.
+
+Watched time is ours: it advances with each new `now`, by at most `max_step`. A stopped service or a slow
+database therefore never makes a sensor look silent (law 6).
+
+    series    due when watch - watch at its last sample (any quality) > allowed
+    gateway   silent when the same holds for the last sample of any of its series
+    a series that is due is raised once its gateway has proved alive after the series was due; until then
+              it is held back: the gateway's own silence says it all (without a rule for it: raised at once)
+    clear     at the first sample
+
+An instant is judged when it is over, that is, when a later `now` comes: more samples of the same instant may
+still arrive (split law). What was never seen counts from when it was first configured.
+A sweep is one comparison over the deadlines, and is left out while no deadline can have passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.batch import Batch
+from core.events import Events, Kind, SubjectKind
+from core.time import SECOND
+from detectors.contract import State
+from detectors.frame import Frame
+from detectors.plan import Silences
+
+_NEVER = np.iinfo(np.int64).max
+_OPEN = np.uint8(0)  # not due, as far as was judged
+_HELD = np.uint8(1)  # due, but its gateway may be what is silent
+_RAISED = np.uint8(2)
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """The silence of S subjects, by primary key.
+
+    rule int32[S] · level uint8[S] · allowed int64[S] ns (0: not watched)
+    seen int64[S] watch at the last sample · arrived int64[S] wall clock of it · phase uint8[S]
+    deadline int64[S] watch from which on it is due; never when it is not watched or not open
+    """
+
+    rule: NDArray[np.int32]
+    level: NDArray[np.uint8]
+    allowed: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    arrived: NDArray[np.int64]
+    phase: NDArray[np.uint8]
+    deadline: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Silences, n_subjects: int, watch: int, now: int) -> Watch:
+        """Return subjects that were seen just now; raises ValueError when one has two rows."""
+        if len(np.unique(rows.subject)) != len(rows):
+            raise ValueError("two silences of one subject")
+        n = max(n_subjects, int(rows.subject.max(initial=-1)) + 1)
+
+        def place(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+            placed = np.zeros(n, dtype)
+            placed[rows.subject] = values
+            return placed
+
+        allowed = place(np.maximum(rows.allowed, 0), np.int64)
+        return cls(
+            rule=place(rows.rule, np.int32),
+            level=place(rows.level, np.uint8),
+            allowed=allowed,
+            seen=np.full(n, watch, np.int64),
+            arrived=np.full(n, now, np.int64),
+            phase=np.full(n, _OPEN),
+            deadline=np.where(allowed > 0, watch + allowed, _NEVER),
+        )
+
+    def see(self, who: NDArray[np.intp], watch: int, now: int) -> int:
+        """Note samples of these subjects; return the earliest of their new deadlines."""
+        self.seen[who] = watch
+        self.arrived[who] = now
+        self.phase[who] = _OPEN
+        allowed = self.allowed[who]
+        deadline = np.where(allowed > 0, watch + allowed, _NEVER)
+        self.deadline[who] = deadline
+        return int(deadline.min(initial=_NEVER))
+
+    def events(self, who: NDArray[np.intp], *, kind: Kind, of: SubjectKind, watch: int, t: int) -> Events:
+        """Return one event of a kind for each of these subjects."""
+        n = len(who)
+        subject = who.astype(np.int32)
+        return Events(
+            rule=self.rule[who],
+            kind=np.full(n, kind, np.uint8),
+            level=self.level[who],
+            subject_kind=np.full(n, of, np.uint8),
+            subject=subject,
+            series=subject if of is SubjectKind.SERIES else np.zeros(n, np.int32),
+            t=np.full(n, t - t % 1000, np.int64),
+            since=self.arrived[who] - self.arrived[who] % 1000,
+            value=(watch - self.seen[who]) / SECOND,
+            limit=self.allowed[who] / SECOND,
+            historical=np.zeros(n, bool),
+        )
+
+
+class Staleness:
+    """Watches for silence of series and gateways; its events are about the data, never about the plant."""
+
+    def __init__(
+        self,
+        series: Silences | None = None,
+        gateways: Silences | None = None,
+        *,
+        gateway_of: NDArray[np.int32] | None = None,
+        max_step: int = 5 * SECOND,
+        now: int = 0,
+    ) -> None:
+        """Start to watch; gateway_of int32[S], 0 = none; one step adds at most max_step ns to the watch."""
+        self._max_step = max_step
+        self._due = _NEVER
+        self._holds = np.zeros(0, bool)
+        self._watch = 0
+        self._now = now
+        self._place(series or Silences.rows(), gateways or Silences.rows(), gateway_of, now)
+
+    def step(self, batch: Batch, now: int) -> Events:
+        """Judge the instants that are over, then note who spoke."""
+        return self.feed(Frame.of(batch), now)
+
+    def feed(self, frame: Frame, now: int) -> Events:
+        """Judge the instants that are over, then note who spoke."""
+        judged = self._judge() if now > self._now else Events.empty()
+        if now > self._now:
+            self._watch += min(now - self._now, self._max_step)
+            self._now = now
+        runs = frame.arrived
+        known = int(np.searchsorted(runs.series, len(self._series.rule)))
+        series = runs.series[:known].astype(np.intp)
+        return Events.concat([judged, self._heard(series)])
+
+    def configure(
+        self,
+        series: Silences,
+        gateways: Silences,
+        *,
+        gateway_of: NDArray[np.int32],
+        moved: NDArray[np.int32],
+        now: int,
+    ) -> Events:
+        """Replace what is watched; subjects under the same rule as before keep their state, others start now.
+
+        `moved` is as in `Threshold.configure`. What was raised and is no longer watched is said to be clear.
+        """
+        old_series, old_gateways = self._series, self._gateways
+        self._place(series, gateways, gateway_of, now)
+        events = Events.concat(
+            [
+                _keep(old_series, self._series, moved, of=SubjectKind.SERIES, watch=self._watch, now=now),
+                _keep(
+                    old_gateways, self._gateways, moved, of=SubjectKind.GATEWAY, watch=self._watch, now=now
+                ),
+            ]
+        )
+        self._plan_sweep()
+        return events
+
+    def snapshot(self) -> State:
+        """Return copies of both watches and of the clock."""
+        state: dict[str, NDArray[np.generic]] = {
+            f"{name}.{column.name}": getattr(watch, column.name).copy()
+            for name, watch in (("series", self._series), ("gateways", self._gateways))
+            for column in fields(Watch)
+        }
+        state["gateway_of"] = self._gateway_of.copy()
+        state["clock"] = np.array([self._watch, self._now, self._max_step], np.int64)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Become the detector whose snapshot this is."""
+
+        def watch(name: str) -> Watch:
+            columns = {column.name: state[f"{name}.{column.name}"].copy() for column in fields(Watch)}
+            return Watch(**cast("dict[str, Any]", columns))
+
+        self._series, self._gateways = watch("series"), watch("gateways")
+        self._gateway_of = cast("NDArray[np.int32]", state["gateway_of"].copy())
+        clock = cast("NDArray[np.int64]", state["clock"])
+        self._watch, self._now, self._max_step = (int(value) for value in clock)
+        self._plan_sweep()
+        self._due = -1 if self._holds.any() else self._due
+
+    def _place(
+        self, series: Silences, gateways: Silences, gateway_of: NDArray[np.int32] | None, now: int
+    ) -> None:
+        given = np.zeros(0, np.int32) if gateway_of is None else gateway_of
+        self._series = Watch.of(series, len(given), self._watch, now)
+        n_gateways = int(given.max(initial=0)) + 1
+        self._gateways = Watch.of(gateways, n_gateways, self._watch, now)
+        self._gateway_of = np.zeros(len(self._series.rule), np.int32)
+        self._gateway_of[: len(given)] = given
+        self._plan_sweep()
+
+    def _judge(self) -> Events:
+        """Return what the instant that is over makes silent."""
+        if self._watch <= self._due:
+            return Events.empty()
+        series, gateways = self._series, self._gateways
+        late = np.flatnonzero((series.deadline < self._watch) | (series.phase == _HELD))
+        of = self._gateway_of[late]
+        proved = gateways.seen[of] > series.seen[late] + series.allowed[late]
+        raised = proved | (gateways.allowed[of] == 0)
+        series.phase[late] = np.where(raised, _RAISED, _HELD)
+        series.deadline[late] = _NEVER
+        silent = np.flatnonzero(gateways.deadline < self._watch)
+        gateways.phase[silent] = _RAISED
+        gateways.deadline[silent] = _NEVER
+        self._plan_sweep()
+        when = {"watch": self._watch, "t": self._now}
+        return Events.concat([
+            series.events(late[raised], kind=Kind.RAISE, of=SubjectKind.SERIES, **when),
+            gateways.events(silent, kind=Kind.RAISE, of=SubjectKind.GATEWAY, **when),
+        ])  # fmt: skip
+
+    def _plan_sweep(self) -> None:
+        """Note when the next deadline passes, and which gateways hold a series back."""
+        never = np.int64(_NEVER)
+        self._due = int(
+            min(self._series.deadline.min(initial=never), self._gateways.deadline.min(initial=never))
+        )
+        self._holds = np.zeros(len(self._gateways.rule), bool)
+        self._holds[self._gateway_of[self._series.phase == _HELD]] = True
+
+    def _heard(self, series: NDArray[np.intp]) -> Events:
+        """Note samples of these series, and so of their gateways; return what that clears."""
+        if not len(series):
+            return Events.empty()
+        gateways = np.flatnonzero(np.bincount(self._gateway_of[series]))
+        if self._holds[gateways].any():
+            self._due = -1
+        heard = ((self._series, series, SubjectKind.SERIES), (self._gateways, gateways, SubjectKind.GATEWAY))
+        parts = []
+        for watch, who, of in heard:
+            back = who[watch.phase[who] == _RAISED]
+            parts.append(watch.events(back, kind=Kind.CLEAR, of=of, watch=self._watch, t=self._now))
+            self._due = min(self._due, watch.see(who, self._watch, self._now))
+        return Events.concat(parts)
+
+
+def _keep(
+    old: Watch, new: Watch, moved: NDArray[np.int32], *, of: SubjectKind, watch: int, now: int
+) -> Events:
+    """Copy the state of subjects that stay under their rule; return the clearing of those that do not."""
+    n = min(len(old.rule), len(new.rule))
+    watched = old.allowed > 0
+    row = moved[np.where(watched, old.rule, 0)] if len(moved) else old.rule
+    stays = watched.copy()
+    stays[n:] = False
+    stays[:n] &= (new.allowed[:n] > 0) & (row[:n] == new.rule[:n])
+    who = np.flatnonzero(stays)
+    for name in ("seen", "arrived", "phase"):
+        getattr(new, name)[who] = getattr(old, name)[who]
+    new.deadline[who] = np.where(new.phase[who] == _OPEN, new.seen[who] + new.allowed[who], _NEVER)
+    gone = np.flatnonzero(watched & ~stays & (old.phase == _RAISED))
+    events = old.events(gone, kind=Kind.CLEAR, of=of, watch=watch, t=now)
+    return replace(events, rule=np.where(row < 0, -1 - row, row)[gone].astype(np.int32))

@@ -1,0 +1,67 @@
+"""The desk as one would explain it at a table: per key a list of what was said, read from the beginning each time.
+
+Events are (kind, t, level, historical) of one key, in order, without repeats.  Two facts about the condition and
+the person stand for the four states; nothing of the desk's code or table is used.
+"""
+
+from dataclasses import dataclass
+
+RAISE, CLEAR = 1, 2
+
+
+@dataclass
+class Life:
+    """One alert so far."""
+
+    raised: int
+    present: bool = True
+    answered: bool = False
+    level: int = 0
+    level_now: int = 0
+    count: int = 1
+    closed: bool = False
+
+    @property
+    def state(self):
+        return {
+            (True, False): "unack",
+            (True, True): "acked",
+            (False, False): "rtn_unack",
+            (False, True): "normal",
+        }[self.present, self.answered]
+
+
+def lives(said, *, data_quality, cap):
+    """Return all alerts of one key, oldest first, and the steps that somebody had to be told of.
+
+    said : list of ("raise" | "clear" | "ack" | "close", t, level, historical)
+    """
+    alerts, told = [], []
+    for word, t, level, historical in said:
+        level = min(level, cap) if data_quality else level
+        alert = alerts[-1] if alerts and not alerts[-1].closed else None
+        if word == "raise" and historical:
+            continue
+        if word == "raise" and alert is None:
+            alerts.append(Life(t, level=level, level_now=level))
+            told.append(f"raise-{1}")
+        elif word == "raise" and not alert.present:
+            alert.present, alert.answered, alert.level_now = True, False, level
+            alert.level, alert.count = max(alert.level, level), alert.count + 1
+            told.append(f"raise-{alert.count}")
+        elif word == "raise":
+            if level > alert.level:
+                told.append(f"level-{level}")
+            alert.level_now, alert.level = level, max(alert.level, level)
+        elif alert is None:
+            continue
+        elif word == "clear" and alert.present:
+            alert.present, alert.level_now = False, 0
+            alert.closed = data_quality
+            if not historical:
+                told.append(f"clear-{alert.count}")
+        elif word == "ack":
+            alert.answered = True
+        elif word == "close":
+            alert.answered = alert.closed = True
+    return alerts, told

@@ -1,0 +1,52 @@
+"""Staleness, one subject at a time, every subject at every instant: the oracle."""
+
+SECOND = 1_000_000_000
+
+
+class NaiveStaleness:
+    """series, gateways: {subject: (rule, level, allowed)}; gateway_of: {series: gateway}."""
+
+    def __init__(self, series, gateways, gateway_of, max_step=5 * SECOND):
+        self.rows = {1: series, 3: gateways}
+        self.gateway_of = gateway_of
+        self.max_step = max_step
+        self.watch = self.now = 0
+        self.seen = {}  # (kind, subject) -> (watch, wall)
+        self.raised = set()
+
+    def step(self, batch, now):
+        events = []
+        if now > self.now:
+            events += self.judge()
+            self.watch += min(now - self.now, self.max_step)
+            self.now = now
+        for series in sorted(set(batch.series.tolist())):
+            for kind, subject in ((1, series), (3, self.gateway_of.get(series, 0))):
+                if (kind, subject) in self.raised:
+                    self.raised.discard((kind, subject))
+                    events.append(self.event(2, kind, subject))
+                self.seen[kind, subject] = self.watch, now
+        return sorted(events, key=lambda event: event[:4])
+
+    def judge(self):
+        events = []
+        for kind in (1, 3):
+            for subject, (_, _, allowed) in self.rows[kind].items():
+                key = kind, subject
+                due = self.seen.get(key, (0, 0))[0] + allowed
+                if not allowed or key in self.raised or self.watch <= due:
+                    continue
+                gateway = self.gateway_of.get(subject, 0)
+                excused = kind == 1 and self.rows[3].get(gateway, (0, 0, 0))[2] > 0
+                if excused and self.seen.get((3, gateway), (0, 0))[0] <= due:
+                    continue
+                self.raised.add(key)
+                events.append(self.event(1, kind, subject))
+        return events
+
+    def event(self, said, kind, subject):
+        rule, level, _ = self.rows[kind][subject]
+        watch, wall = self.seen.get((kind, subject), (0, 0))
+        series = subject if kind == 1 else 0
+        silence = (self.watch - watch) / SECOND
+        return self.now // 1000 * 1000, rule, subject, kind, said, level, series, wall // 1000 * 1000, silence
