@@ -77,7 +77,7 @@ class Town:
         return self.plants[gateway].load(t) > 0.0
 
     def due(self, since: float, until: float) -> list[Reading]:
-        """Return what is measured after `since`, up to `until` (s), ordered by (gateway, device, signal, t)."""
+        """Return what is measured after `since`, up to `until` (s), ordered by (gateway, device, signal)."""
         incidents = self.story.incidents(until)
         since_ms, until_ms = round(since * 1_000), round(until * 1_000)
         return [
