@@ -1,6 +1,6 @@
-"""The command `fengsui`.  Each module beside this one is a noun: it has `app` (a typer.Typer) or `register(app)`.
+"""The command `fengsui`.  Each module here is a noun: it has `app` (a typer.Typer) or `register(app)`.
 
-Modules are found, not listed.  They import what is heavy inside their functions: `fengsui --help` loads them all.
+Modules are found, not listed.  What is heavy they import inside functions: `fengsui --help` loads them all.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ import typer
 from core.errors import FengsuiError
 
 _EXAMPLES = """\
-Workplace-safety telemetry over MQTT: risky states found while small, alerts that climb until somebody answers.
+Workplace-safety telemetry over MQTT: risky states are found while small, alerts climb until somebody answers.
 
 [bold]Try it[/bold]
-
-  fengsui up --demo                    everything on this machine, with a simulated town; Ctrl-C ends it
-  fengsui status                       what runs, what came in, what is open
-  fengsui alerts list                  the alerts nobody has closed
+  fengsui up --demo       all of it, with a simulated town; Ctrl-C ends it
+  fengsui status          what runs, what came in, what is open
+  fengsui alerts list     the alerts nobody has closed
 
 [bold]Run it[/bold]
-
   fengsui config example > fengsui.toml
   fengsui check-config fengsui.toml
   fengsui run pipeline --config fengsui.toml

@@ -1,0 +1,392 @@
+"""Configuration: one TOML file and the environment into one frozen tree; open this file to see every key.
+
+Precedence: environment, file, default.  `FENGSUI_MQTT__PORT=1884` is `port` of `[mqtt]`.  For every key there
+is also KEY_file (FENGSUI_DATABASE__DSN_FILE), which names a file with the value: secrets stay out of both.
+The line about a key in a docstring below is what `fengsui config example` prints.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from alerts.policy import Policy
+from core.errors import ConfigError
+from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
+
+Port = Annotated[int, Between(1, 65535)]
+Seconds = Annotated[float, Between(0.001, 366 * 86_400, told=False)]
+Count = Annotated[int, Between(1, 1 << 40, told=False)]
+Days = Annotated[int, Between(1, 36_500, told=False)]
+SecretText = Annotated[str, Secret()]
+
+# MQTT numbers its packets with 16 bits.
+MOST_PENDING = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """The broker that gateways publish to; `fengsui up` starts its own on `port` or the next free one.
+
+    host              name or address of the broker
+    port              1883 is customary, 8883 with TLS
+    username          empty: none
+    password          give it in FENGSUI_MQTT__PASSWORD_FILE rather than here
+    client_id         names our persistent session: two pipelines must not share one
+    keepalive_s       the broker holds us for dead after one and a half times this
+    max_ack_pending   messages sent to us and not yet committed, for each source; # counts twice; 65535 in all
+    ack_wait_s        the embedded broker sends again what we have not acknowledged after this
+    tls               encrypt, and check the broker's certificate
+    ca_file           certificates to trust; empty: those of the system
+    cert_file         our own certificate, where the broker asks for one
+    key_file          the key of our own certificate
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    username: str = ""
+    password: SecretText = field(default="", repr=False)
+    client_id: str = "fengsui"
+    keepalive_s: Annotated[int, Between(5, 3600)] = 30
+    max_ack_pending: Annotated[int, Between(1, MOST_PENDING)] = 30_000
+    ack_wait_s: Seconds = 60.0
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is subscribed to, and how it is read (docs/wire.md).
+
+    filter   an MQTT topic filter
+    format   how its messages are read
+    """
+
+    filter: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """How messages become batches; a batch is committed as one transaction.
+
+    batch_messages        a batch closes at this many messages
+    batch_bytes           it closes at this many bytes
+    flush_s               it closes this long after its first message
+    tick_s                without messages the detectors are told the time this often
+    historical_after_s    older readings raise findings, and notify nobody
+    future_tolerance_s    readings further ahead of our clock are rejected
+    max_payload_bytes     longer messages are rejected
+    queue_messages        messages that wait for the worker; when there are more, the broker has to wait
+    """
+
+    batch_messages: Count = 5000
+    batch_bytes: Annotated[int, Between(1024, 1 << 30)] = 8 << 20
+    flush_s: Seconds = 0.02
+    tick_s: Seconds = 1.0
+    historical_after_s: Seconds = 900.0
+    future_tolerance_s: Seconds = 300.0
+    max_payload_bytes: Annotated[int, Between(1024, 1 << 26)] = 256 << 10
+    queue_messages: Count = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where everything is kept; `fengsui up` starts a PostgreSQL of its own.
+
+    dsn                libpq connection string, "host=db dbname=fengsui user=fengsui"
+    timescale          auto: use TimescaleDB where the extension is installed; off: never
+    connect_timeout_s  how long one attempt to connect may take
+    """
+
+    dsn: SecretText = field(default="", repr=False)
+    timescale: Literal["auto", "off"] = "auto"
+    connect_timeout_s: Annotated[int, Between(1, 300)] = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are kept; alerts and their history are kept for ever.
+
+    raw_days      readings as they came
+    rollup_days   the one-minute and one-hour summaries of them
+    rejects_days  what could not be taken, with its raw bytes
+    """
+
+    raw_days: Days = 90
+    rollup_days: Days = 1095
+    rejects_days: Days = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The detectors' state on disk: a restart replays what came since the newest one.
+
+    interval_s  between two checkpoints
+    """
+
+    interval_s: Seconds = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """How the notifier works through the outbox.
+
+    senders       notes on their way at the same time
+    timeout_s     one attempt to send
+    lease_s       a note that was taken and neither sent nor refused is free again after this
+    retry_s       pause before the second attempt; it doubles each time, with jitter
+    retry_max_s   the longest pause
+    attempts      after so many the note is dead and the operator is told
+    poll_s        looks at the outbox this often, should a wake-up be lost
+    """
+
+    senders: Annotated[int, Between(1, 256)] = 8
+    timeout_s: Seconds = 10.0
+    lease_s: Seconds = 60.0
+    retry_s: Seconds = 2.0
+    retry_max_s: Seconds = 300.0
+    attempts: Annotated[int, Between(1, 1000)] = 12
+    poll_s: Seconds = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogChannel:
+    """Writes notes into the notifier's log: for trying out, and as the last resort.
+
+    kind        log
+    """
+
+    kind: Literal["log"] = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class WecomRobot:
+    """A group robot of WeCom (企业微信群机器人); the contact's address is the robot's key.
+
+    kind        wecom_robot
+    key         used when the contact's address is empty
+    url         where the robot listens
+    per_minute  the provider takes 20 messages per minute and robot
+    """
+
+    kind: Literal["wecom_robot"] = "wecom_robot"
+    key: SecretText = field(default="", repr=False)
+    url: str = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
+    per_minute: Annotated[int, Between(1, 10_000)] = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """POSTs JSON, signed with HMAC-SHA256, to an address of yours.
+
+    kind        webhook
+    url         used when the contact's address is empty
+    secret      signs the body; empty: unsigned
+    per_minute  no more than this
+    """
+
+    kind: Literal["webhook"] = "webhook"
+    url: str = ""
+    secret: SecretText = field(default="", repr=False)
+    per_minute: Annotated[int, Between(1, 100_000)] = 600
+
+
+Channel = LogChannel | WecomRobot | Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The web pages and the HTTP API.
+
+    host         127.0.0.1: this machine only
+    port         8080 is customary
+    public_url   how people's phones reach the console; in the links of notifications
+    hosts        names under which it may be asked
+    secret_key   signs sessions and links; empty: a new one at each start, and everybody has to sign in again
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = ""
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    secret_key: SecretText = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where each process answers /healthz /readyz /metrics /status.
+
+    host           127.0.0.1: this machine only
+    pipeline_port  of the pipeline
+    notifier_port  of the notifier
+    """
+
+    host: str = "127.0.0.1"
+    pipeline_port: Port = 9108
+    notifier_port: Port = 9109
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the processes say about themselves, on standard error.
+
+    level    the least that is told
+    format   auto: text on a terminal, JSON lines elsewhere
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Only for `fengsui up`, which brings its own broker and database.
+
+    mqtt_host        where the broker listens; 0.0.0.0: everybody in the network; set [mqtt] password then
+    postgres_port    PostgreSQL also listens on this loopback port, for Grafana; 0: on its unix socket only
+    """
+
+    mqtt_host: str = "127.0.0.1"
+    postgres_port: Annotated[int, Between(0, 65535)] = 5433
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be set; `fengsui config example` prints it."""
+
+    mqtt: Mqtt = Mqtt()
+    sources: tuple[Source, ...] = (
+        Source("fs/v1/+/+", "native"),
+        Source("v1/gateway/telemetry", "thingsboard"),
+    )
+    ingest: Ingest = Ingest()
+    database: Database = Database()
+    retention: Retention = Retention()
+    checkpoint: Checkpoint = Checkpoint()
+    alerts: Annotated[Policy, Without("channels", "link")] = Policy()  # noqa: RUF009 - frozen
+    notify: Notify = Notify()
+    channels: Mapping[str, Channel] = field(default_factory=lambda: {"log": LogChannel()})
+    console: Console = Console()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    embedded: Embedded = Embedded()
+
+    @property
+    def policy(self) -> Policy:
+        """The alerts' policy, completed with the channels' names and the address of an alert's page."""
+        return replace(
+            self.alerts, channels=frozenset(self.channels), link=f"{self.console_url}/alerts/{{id}}"
+        )
+
+    @property
+    def console_url(self) -> str:
+        """How people reach the console."""
+        return self.console.public_url.rstrip("/") or f"http://{self.console.host}:{self.console.port}"
+
+
+def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration.  Raises ConfigError naming file, key, what was expected and the remedy.
+
+    Without `path`: the file that FENGSUI_CONFIG names; the one a running `fengsui up` wrote into its folder
+    (FENGSUI_DATA, default .fengsui); fengsui.toml here; nothing but defaults and environment.
+    """
+    path = path or find(env)
+    given = merge(read_file(path) if path else {}, read_environment(Config, env))
+    config = build(Config, given, file=str(path or "configuration"))
+    check(config, str(path or "configuration"))
+    return config
+
+
+def find(env: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file that `load` reads when none is named; None when there is none."""
+    if named := env.get("FENGSUI_CONFIG"):
+        return Path(named)
+    candidates = (Path(env.get("FENGSUI_DATA") or ".fengsui") / "config.toml", Path("fengsui.toml"))
+    return next((path for path in candidates if path.exists()), None)
+
+
+def check(config: Config, where: str) -> None:
+    """Refuse what each key allows and the whole does not."""
+    _check_pending(config, where)
+    _check_sources(config, where)
+    _check_times(config, where)
+    _check_channels(config, where)
+    url = config.console.public_url
+    if url and not url.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{where} [console] public_url", f"{url!r} is no web address", "Write it with https://"
+        )
+
+
+def _check_pending(config: Config, where: str) -> None:
+    pending = sum(config.mqtt.max_ack_pending * (2 if "#" in s.filter else 1) for s in config.sources)
+    if pending > MOST_PENDING:
+        raise ConfigError(
+            f"{where} [mqtt] max_ack_pending",
+            f"{config.mqtt.max_ack_pending} for each of {len(config.sources)} sources (# counts twice) is {pending}, "
+            f"and a session has {MOST_PENDING}",
+            f"Set it to {config.mqtt.max_ack_pending * MOST_PENDING // pending} or less",
+        )
+
+
+def _check_times(config: Config, where: str) -> None:
+    notify, retention = config.notify, config.retention
+    if notify.lease_s <= notify.timeout_s:
+        raise ConfigError(
+            f"{where} [notify] lease_s",
+            f"{notify.lease_s:g} is not longer than timeout_s = {notify.timeout_s:g}, so that notes still on "
+            "their way would be sent twice",
+            "Make lease_s at least three times timeout_s",
+        )
+    if retention.rollup_days < retention.raw_days:
+        raise ConfigError(
+            f"{where} [retention] rollup_days",
+            f"{retention.rollup_days} is shorter than raw_days = {retention.raw_days}",
+            "Keep summaries at least as long as readings",
+        )
+
+
+def _check_sources(config: Config, where: str) -> None:
+    if not config.sources:
+        raise ConfigError(f"{where} [[sources]]", "there is none", "Name at least one filter and its format")
+    filters = [source.filter for source in config.sources]
+    for one in filters:
+        if filters.count(one) > 1:
+            raise ConfigError(
+                f"{where} [[sources]] filter", f"{one!r} stands there twice", "Remove one of them"
+            )
+        if problem := _filter_problem(one):
+            raise ConfigError(f"{where} [[sources]] filter", f"{one!r} {problem}", "Write it as a/+/b or a/#")
+
+
+def _filter_problem(topic_filter: str) -> str:
+    """Return what MQTT 3.1.1 (4.7) has against a filter, "" when nothing."""
+    parts = topic_filter.split("/")
+    if not topic_filter:
+        return "is empty"
+    if any(("+" in part or "#" in part) and len(part) > 1 for part in parts):
+        return "has + or # beside other characters of a level"
+    if "#" in parts[:-1]:
+        return "has # before its last level"
+    return ""
+
+
+def _check_channels(config: Config, where: str) -> None:
+    """Refuse names of channels that nobody defined."""
+    alerts = config.alerts
+    named = {"alerts] last_resort": alerts.last_resort[1]}
+    tiers = {"red": alerts.red, "orange": alerts.orange, "yellow": alerts.yellow, "blue": alerts.blue}
+    named |= {f"alerts.{name}] by": tier.by for name, tier in tiers.items() if tier.by}
+    for key, channel in named.items():
+        if channel not in config.channels:
+            raise ConfigError(
+                f"{where} [{key}",
+                f"names the channel {channel!r}, and there are {', '.join(config.channels)}",
+                f"Define [channels.{channel}], or name another",
+            )
