@@ -59,7 +59,9 @@ class ContactAddress(models.Model):
         Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="addresses"
     )
     channel = models.CharField(_("channel"), max_length=32, validators=[RegexValidator(r"^[a-z][a-z0-9_]*$")])
-    address = models.CharField(_("address"), max_length=500)
+    address = models.CharField(
+        _("address"), max_length=500, blank=True, help_text=_("Empty: the one of the channel.")
+    )
     order = models.PositiveSmallIntegerField(_("order"), default=0)
 
     class Meta:

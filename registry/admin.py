@@ -1,0 +1,157 @@
+"""The registry's pages in the console: lists to search and filter, things with what belongs to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from registry.models import Area, Contact, ContactAddress, Device, Enterprise, Gateway, Limit, Series
+
+# django-stubs has these as generics, Django 5.2 does not yet.
+for _generic in (admin.ModelAdmin, admin.TabularInline):
+    _generic.__class_getitem__ = classmethod(lambda cls, _model: cls)  # type: ignore[union-attr]
+
+admin.site.site_header = _("Fengsui registry")
+admin.site.site_title = _("Fengsui")
+admin.site.index_title = _("Registry")
+
+
+@admin.action(description=_("Take out of service (keeps all data)"))
+def retire(_admin: admin.ModelAdmin[Any], _request: HttpRequest, rows: QuerySet[Any]) -> None:
+    rows.update(active=False)
+
+
+@admin.action(description=_("Put into service"))
+def revive(_admin: admin.ModelAdmin[Any], _request: HttpRequest, rows: QuerySet[Any]) -> None:
+    rows.update(active=True)
+
+
+@admin.register(Area)
+class AreaAdmin(admin.ModelAdmin[Area]):
+    list_display = ("code", "name", "level", "parent")
+    list_filter = ("level",)
+    search_fields = ("code", "name")
+    autocomplete_fields = ("parent",)
+    list_select_related = ("parent",)
+
+
+class GatewayInline(admin.TabularInline[Gateway, Enterprise]):
+    model = Gateway
+    extra = 0
+    show_change_link = True
+
+
+class EnterpriseContactInline(admin.TabularInline[Contact, Enterprise]):
+    model = Contact
+    fields = ("code", "name", "role", "active")
+    extra = 0
+    show_change_link = True
+
+
+@admin.register(Enterprise)
+class EnterpriseAdmin(admin.ModelAdmin[Enterprise]):
+    list_display = ("code", "name", "area", "industry", "grade", "dust_kind", "dust_workers", "active")
+    list_filter = ("active", "grade", "dust_kind", "sector", "industry")
+    search_fields = ("code", "name", "name_en", "address")
+    autocomplete_fields = ("area",)
+    list_select_related = ("area",)
+    inlines = (GatewayInline, EnterpriseContactInline)
+    actions = (retire, revive)
+    fieldsets = (
+        (None, {"fields": ("code", ("name", "name_en"), "area", "address", "active")}),
+        (_("Supervision"), {"fields": (("industry", "category"), ("sector", "department"), "grade")}),
+        (_("Dust"), {"fields": (("dust_kind", "dust_workers"),)}),
+        (_("Position"), {"fields": (("longitude", "latitude"),)}),
+    )
+
+
+class AddressInline(admin.TabularInline[ContactAddress, Contact]):
+    model = ContactAddress
+    extra = 0
+
+
+@admin.register(Contact)
+class ContactAdmin(admin.ModelAdmin[Contact]):
+    list_display = ("code", "name", "role", "enterprise", "area", "channels", "active")
+    list_filter = ("active", "role", "addresses__channel")
+    search_fields = ("code", "name", "enterprise__name", "area__name")
+    autocomplete_fields = ("enterprise", "area")
+    list_select_related = ("enterprise", "area")
+    inlines = (AddressInline,)
+    actions = (retire, revive)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
+        return super().get_queryset(request).prefetch_related("addresses")
+
+    @admin.display(description=_("channels"))
+    def channels(self, contact: Contact) -> str:
+        return " → ".join(way.channel for way in contact.addresses.all()) or "—"
+
+
+class DeviceInline(admin.TabularInline[Device, Gateway]):
+    model = Device
+    fields = ("code", "name_zh", "place", "profile", "active")
+    extra = 0
+    show_change_link = True
+
+
+@admin.register(Gateway)
+class GatewayAdmin(admin.ModelAdmin[Gateway]):
+    list_display = ("code", "enterprise", "zone", "lenient", "active")
+    list_filter = ("active", "lenient")
+    search_fields = ("code", "enterprise__code", "enterprise__name")
+    autocomplete_fields = ("enterprise",)
+    list_select_related = ("enterprise",)
+    inlines = (DeviceInline,)
+    actions = (retire, revive)
+
+
+class SeriesInline(admin.TabularInline[Series, Device]):
+    model = Series
+    fields = ("signal", "name_zh", "unit", "period_s", "mandatory", "active")
+    extra = 0
+    show_change_link = True
+    can_delete = False
+
+
+@admin.register(Device)
+class DeviceAdmin(admin.ModelAdmin[Device]):
+    list_display = ("code", "name_zh", "gateway", "place", "profile", "active")
+    list_filter = ("active", "profile")
+    search_fields = ("code", "name_zh", "name_en", "place", "gateway__code", "gateway__enterprise__name")
+    autocomplete_fields = ("gateway",)
+    list_select_related = ("gateway",)
+    inlines = (SeriesInline,)
+    actions = (retire, revive)
+
+
+class LimitInline(admin.TabularInline[Limit, Series]):
+    model = Limit
+    extra = 0
+
+
+@admin.register(Series)
+class SeriesAdmin(admin.ModelAdmin[Series]):
+    list_display = ("id", "device", "signal", "name_zh", "unit", "period_s", "steps", "mandatory", "active")
+    list_display_links = ("id", "signal")
+    list_filter = ("active", "mandatory", "device__profile", "signal")
+    search_fields = ("signal", "name_zh", "device__code", "device__name_zh", "device__gateway__code")
+    autocomplete_fields = ("device",)
+    list_select_related = ("device",)
+    inlines = (LimitInline,)
+    actions = (retire, revive)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Series]:
+        return super().get_queryset(request).prefetch_related("limits")
+
+    def has_delete_permission(self, _request: HttpRequest, _series: Series | None = None) -> bool:
+        """Samples are kept under its key: it is retired instead, and the database would refuse too."""
+        return False
+
+    @admin.display(description=_("limits"))
+    def steps(self, series: Series) -> str:
+        return " · ".join(str(limit) for limit in series.limits.all()) or "—"
