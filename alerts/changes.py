@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -81,7 +82,7 @@ class Transition:
     now: int  # wall clock of the batch, ns
     by: str = ""  # a person, "" = the service
     note: str = ""
-    value: float = float("nan")
+    value: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

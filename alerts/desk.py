@@ -126,10 +126,7 @@ class Desk:
     def _take(self, kind: int, edge: Edge, draft: Draft) -> None:
         alert = self._open.get(edge.key)
         if kind == Kind.CLEAR:
-            if alert is None:
-                self._past.clear(edge.key, edge.t)
-            else:
-                self._carry_out(lifecycle.cleared(alert, edge, draft.now), draft)
+            self._carry_out(lifecycle.cleared(alert, edge, draft.now) if alert else None, draft)
         elif edge.historical:
             draft.findings.append(_finding(edge, draft.now))
         elif alert is None:
@@ -138,11 +135,9 @@ class Desk:
             self._carry_out(lifecycle.raised(alert, edge, draft.now), draft)
 
     def _open_anew(self, edge: Edge, draft: Draft) -> None:
-        last_raise, last_clear = self._past.edges(edge.key)
-        if edge.t <= last_raise:
-            return
-        subject = self._book.subject(edge.subject_kind, edge.subject)
-        self._carry_out(lifecycle.opened(edge, subject, draft.now, last_clear=last_clear), draft)
+        if edge.t > self._past.last_raise(edge.key):
+            subject = self._book.subject(edge.subject_kind, edge.subject)
+            self._carry_out(lifecycle.opened(edge, subject, draft.now), draft)
 
     def _obey(self, command: Command, draft: Draft) -> str:
         """Carry out what a person asked; return why not, "" when it was done or was done before."""

@@ -4,12 +4,13 @@ A `Move` is the alert afterwards, the lines of its history and why people are to
 None means that nothing follows: a repeated edge is an identity, so a replay is no error.
 
 Repeated is a RAISE that is not newer than the newest RAISE taken (of the same instant, only a higher level is
-news), and a CLEAR that is not newer than the newest CLEAR taken.  The two are not held against each other:
-silence is found at the service's time and ends at a sample's time, which may be earlier.
+news), and a CLEAR that is not newer than the newest CLEAR taken or older than the beginning of the condition.
+It is not held against the RAISE itself: silence is found by our clock and may end at the time of a sample.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -64,7 +65,7 @@ def alert_id(rule: str, subject_kind: int, subject: int, raised: int) -> str:
     return "".join(_ALPHABET[bits >> shift & 31] for shift in range(0, 5 * _ID_CHARS, 5))
 
 
-def opened(edge: Edge, subject: Subject, now: int, *, last_clear: int = 0) -> Move:
+def opened(edge: Edge, subject: Subject, now: int) -> Move:
     """Return the alert that a first RAISE opens."""
     alert = Alert(
         id=alert_id(*edge.key, edge.t),
@@ -86,7 +87,6 @@ def opened(edge: Edge, subject: Subject, now: int, *, last_clear: int = 0) -> Mo
         limit=edge.limit,
         unit=edge.rule.unit or subject.unit,
         count=0,
-        last_clear=last_clear,
     )
     return _come(alert, edge, now, cause="open")
 
@@ -95,7 +95,7 @@ def raised(alert: Alert, edge: Edge, now: int) -> Move | None:
     """Return what a RAISE does to an open alert."""
     if alert.state not in PRESENT:
         return _come(alert, edge, now, cause=Cause.RAISE) if edge.t > alert.last_raise else None
-    if (edge.t, edge.level) <= (alert.last_raise, alert.level_now) or edge.level == alert.level_now:
+    if (edge.t, edge.level) <= (alert.last_raise, alert.level_now):
         return None
     measured: dict[str, Any] = {
         "level_now": int(edge.level),
@@ -117,7 +117,7 @@ def cleared(alert: Alert, edge: Edge, now: int) -> Move | None:
     A historical CLEAR moves the state as a live one does, for absence was seen; but nobody is told old news.
     """
     state = NEXT[alert.state, Cause.CLEAR]
-    if state == alert.state or edge.t <= alert.last_clear:
+    if state == alert.state or edge.t <= alert.last_clear or edge.t < alert.since:
         return None
     step = "" if edge.historical else f"clear-{alert.count}"
     note = "historical" if edge.historical else ""
@@ -206,7 +206,7 @@ def _move(
 ) -> Move:
     """Write one line of history and the alert after it."""
     after = replace(alert, state=state, seq=alert.seq + 1, changed=t, **fields)
-    value = fields.get("value", float("nan"))
+    value = fields.get("value", math.nan)
     line = Transition(
         alert=alert.id,
         seq=after.seq,

@@ -12,43 +12,36 @@ Key: TypeAlias = tuple[str, SubjectKind, int]
 
 
 class Past:
-    """The newest edges of what is not open, and the ids of closed alerts; the oldest goes when it is full.
+    """The newest RAISE of what has left the desk, and ids of closed alerts; the oldest goes when it is full.
 
-    It only makes repeated edges identities and refusals precise: without it nothing is lost.
+    It only makes repeated events identities and refusals precise: without it nothing is lost.
     """
 
     def __init__(self, limit: int, alerts: Iterable[Alert] = ()) -> None:
         self.limit = limit
-        self._edges: dict[Key, tuple[int, int]] = {}
+        self._raises: dict[Key, int] = {}
         self._ids: dict[str, None] = {}
         for alert in alerts:
             self.close(alert)
 
-    def edges(self, key: Key) -> tuple[int, int]:
-        """Return the event times of the newest RAISE and CLEAR taken, 0 for none."""
-        return self._edges.get(key, (0, 0))
+    def last_raise(self, key: Key) -> int:
+        """Return the event time of the newest RAISE taken, 0 for none."""
+        return self._raises.get(key, 0)
 
     def closed(self, alert: str) -> bool:
+        """Return whether an alert of this id is known to be closed."""
         return alert in self._ids
 
     def close(self, alert: Alert) -> None:
         """Remember an alert that leaves the desk."""
-        self._put(alert.key, (alert.last_raise, alert.last_clear))
+        self._raises.pop(alert.key, None)
+        self._raises[alert.key] = alert.last_raise
         self._ids[alert.id] = None
+        if len(self._raises) > self.limit:
+            del self._raises[next(iter(self._raises))]
         if len(self._ids) > self.limit:
             del self._ids[next(iter(self._ids))]
 
-    def clear(self, key: Key, t: int) -> None:
-        """Remember a CLEAR of something that is not open."""
-        last_raise, last_clear = self.edges(key)
-        self._put(key, (last_raise, max(last_clear, t)))
-
     def reopen(self, key: Key) -> None:
-        """Forget the edges of what is open again: the alert carries them now."""
-        self._edges.pop(key, None)
-
-    def _put(self, key: Key, edges: tuple[int, int]) -> None:
-        self._edges.pop(key, None)
-        self._edges[key] = edges
-        if len(self._edges) > self.limit:
-            del self._edges[next(iter(self._edges))]
+        """Forget what is open again: the alert itself carries its newest RAISE."""
+        self._raises.pop(key, None)

@@ -11,6 +11,10 @@ from zoneinfo import ZoneInfo
 
 from core.levels import Level
 from core.time import CHINA
+from registry.words import Role
+
+# Of the nearest area that has one of them.
+_INSPECTORS = (Role.STREET_INSPECTOR, Role.COUNTY_INSPECTOR, Role.CITY_INSPECTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,19 @@ class Policy:
     remember         closed alerts whose replay is recognised and whose id is known to be closed
     """
 
-    red: Tier = Tier(("team_leader", "safety_officer", "principal"), ("inspector",), n_channels=3)
-    orange: Tier = Tier(("safety_officer", "principal"), n_channels=2)
-    yellow: Tier = Tier(("safety_officer",))
-    blue: Tier = Tier(("safety_officer",), by="log")
-    data_quality: Tier = Tier(("safety_officer",))
-    heads: tuple[str, ...] = ("safety_officer", "principal", "actual_controller")
-    area_heads: tuple[str, ...] = ("inspector", "leader")
-    operator_role: str = "operator"
+    red: Tier = Tier((Role.SAFETY_OFFICER, Role.PRINCIPAL), _INSPECTORS, n_channels=3)
+    orange: Tier = Tier((Role.SAFETY_OFFICER, Role.PRINCIPAL), n_channels=2)
+    yellow: Tier = Tier((Role.SAFETY_OFFICER,))
+    blue: Tier = Tier((Role.SAFETY_OFFICER,), by="log")
+    data_quality: Tier = Tier((Role.SAFETY_OFFICER,))
+    heads: tuple[str, ...] = (
+        Role.SAFETY_OFFICER,
+        Role.SAFETY_DIRECTOR,
+        Role.PRINCIPAL,
+        Role.ACTUAL_CONTROLLER,
+    )
+    area_heads: tuple[str, ...] = (*_INSPECTORS, Role.DUTY_OFFICER)
+    operator_role: str = Role.PLATFORM_ADMIN
     last_resort: tuple[str, str, str] = ("operator", "log", "operator")
     channels: frozenset[str] = frozenset()
     tell: frozenset[str] = frozenset({"raise", "level", "clear"})

@@ -1,7 +1,7 @@
-"""The desk as one would explain it at a table: per key a list of what was said, read from the beginning each time.
+"""The desk as one would explain it at a table: per key a list of what was said, read from its beginning.
 
-Events are (kind, t, level, historical) of one key, in order, without repeats.  Two facts about the condition and
-the person stand for the four states; nothing of the desk's code or table is used.
+Two facts, about the condition and about the person, stand for the four states; nothing of the desk's code or
+table is used.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ def lives(said, *, data_quality, cap):
     said : list of ("raise" | "clear" | "ack" | "close", t, level, historical)
     """
     alerts, told = [], []
-    for word, t, level, historical in said:
-        level = min(level, cap) if data_quality else level
+    for word, t, loudness, historical in said:
+        level = min(loudness, cap) if data_quality else loudness
         alert = alerts[-1] if alerts and not alerts[-1].closed else None
         if word == "raise" and historical:
             continue

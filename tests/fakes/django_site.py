@@ -1,0 +1,29 @@
+"""Django in the test's own process, pointed at the test's own database."""
+
+import contextlib
+import os
+
+import django
+from django.conf import settings
+
+
+@contextlib.contextmanager
+def site(dsn):
+    """Use this database inside the block; connections are closed at its end, so that it can be dropped."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "service.settings")
+    if not django.apps.apps.ready:
+        django.setup()
+    from django.db import connections
+
+    from service.settings import _database
+
+    before, wrapper = dict(connections["default"].settings_dict), connections["default"]
+    wrapper.close()
+    wrapper.settings_dict.update(_database(dsn))
+    hosts, settings.ALLOWED_HOSTS = settings.ALLOWED_HOSTS, ["testserver"]
+    try:
+        yield
+    finally:
+        connections.close_all()
+        wrapper.settings_dict.update(before)
+        settings.ALLOWED_HOSTS = hosts
