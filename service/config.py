@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 from alerts.policy import Policy
 from core.errors import ConfigError
 from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
+from service.lock import holder
+from service.planning import Watchfulness
 
 Port = Annotated[int, Between(1, 65535)]
 Seconds = Annotated[float, Between(0.001, 366 * 86_400, told=False)]
@@ -269,6 +271,7 @@ class Config:
     database: Database = Database()
     retention: Retention = Retention()
     checkpoint: Checkpoint = Checkpoint()
+    watch: Watchfulness = Watchfulness()  # noqa: RUF009 - frozen
     alerts: Annotated[Policy, Without("channels", "link")] = Policy()  # noqa: RUF009 - frozen
     notify: Notify = Notify()
     channels: Mapping[str, Channel] = field(default_factory=lambda: {"log": LogChannel()})
@@ -293,8 +296,7 @@ class Config:
 def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Config:
     """Read the configuration.  Raises ConfigError naming file, key, what was expected and the remedy.
 
-    Without `path`: the file that FENGSUI_CONFIG names; the one a running `fengsui up` wrote into its folder
-    (FENGSUI_DATA, default .fengsui); fengsui.toml here; nothing but defaults and environment.
+    Without `path` that of `find`; without that nothing but defaults and environment.
     """
     path = path or find(env)
     given = merge(read_file(path) if path else {}, read_environment(Config, env))
@@ -304,11 +306,17 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Confi
 
 
 def find(env: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the file that `load` reads when none is named; None when there is none."""
+    """Return the file that `load` reads when none is named; None when there is none.
+
+    The file that FENGSUI_CONFIG names; the one that a running `fengsui up` wrote into its folder (FENGSUI_DATA, or
+    .fengsui); fengsui.toml here.
+    """
     if named := env.get("FENGSUI_CONFIG"):
         return Path(named)
-    candidates = (Path(env.get("FENGSUI_DATA") or ".fengsui") / "config.toml", Path("fengsui.toml"))
-    return next((path for path in candidates if path.exists()), None)
+    folder = Path(env.get("FENGSUI_DATA") or ".fengsui")
+    if holder(folder):
+        return folder / "config.toml"
+    return Path("fengsui.toml") if Path("fengsui.toml").exists() else None
 
 
 def check(config: Config, where: str) -> None:
@@ -329,8 +337,8 @@ def _check_pending(config: Config, where: str) -> None:
     if pending > MOST_PENDING:
         raise ConfigError(
             f"{where} [mqtt] max_ack_pending",
-            f"{config.mqtt.max_ack_pending} for each of {len(config.sources)} sources (# counts twice) is {pending}, "
-            f"and a session has {MOST_PENDING}",
+            f"{config.mqtt.max_ack_pending} for each of {len(config.sources)} sources (# counts twice) "
+            f"is {pending}, and a session has {MOST_PENDING}",
             f"Set it to {config.mqtt.max_ack_pending * MOST_PENDING // pending} or less",
         )
 

@@ -4,7 +4,7 @@ postgres_server   session   a running PostgreSQL; `.dsn(dbname)`
 database          function  DSN of a fresh, migrated database, dropped at the end
 empty_database    function  the same without tables
 nats_broker       session   a running broker: `.host .port`
-start_nats        function  factory of brokers that a test may `.kill()` and `.start()` again on the same port and store
+start_nats        function  factory of brokers that a test may `.kill()` and `.start()` again, same port and store
 start_mosquitto   function  the same with mosquitto; skips where it is not installed
 """
 
@@ -37,7 +37,7 @@ _number = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory):
     """A PostgreSQL for the whole session; tests that kill one start their own `Postgres`."""
-    # kill -9 of a process loses nothing that the kernel has: only a power cut needs fsync, and no test cuts the power.
+    # kill -9 loses nothing that the kernel has; only a power cut needs fsync, and no test cuts the power.
     server = Postgres(tmp_path_factory.mktemp("pg") / "postgres", settings=QUICK_POSTGRES)
     server.start()
     yield server

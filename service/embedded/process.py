@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,8 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a direct child in a session of its own, so that Ctrl-C on our terminal reaches only us.
 
-    On Linux the child gets `death_signal` when we end, even by kill -9; "we" is the calling *thread*, so call this
-    from a thread that lives as long as the service does.  Output is appended to `log`.
+    On Linux the child gets `death_signal` when we end, even by kill -9; "we" is the calling *thread*, so call
+    this from a thread that lives as long as the service does.  Output is appended to `log`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
@@ -70,18 +70,33 @@ def wrap(
     return [sys.executable, "-I", "-S", _LAUNCHER, json.dumps(wish), *command]
 
 
-def stop(process: subprocess.Popen[bytes], gently: signal.Signals, *, patience_s: float) -> bool:
-    """End a child: the gentle signal, then SIGKILL after `patience_s`; return whether gentleness sufficed."""
+def stop(
+    process: subprocess.Popen[bytes],
+    gently: signal.Signals,
+    *,
+    patience_s: float,
+    hurry: Callable[[], bool] = bool,
+    harshly: signal.Signals = signal.SIGKILL,
+) -> bool:
+    """End a child: the gentle signal; after `patience_s`, or at once in a hurry, the harsh one.
+
+    Returns whether gentleness sufficed.  A child that the harsh signal does not end within 5 s is killed.
+    """
     if process.poll() is not None:
         return True
     process.send_signal(gently)
+    deadline = time.monotonic() + patience_s
+    while process.poll() is None and time.monotonic() < deadline and not hurry():
+        time.sleep(0.01)
+    if process.poll() is not None:
+        return True
+    process.send_signal(harshly)
     try:
-        process.wait(patience_s)
+        process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        return False
-    return True
+    return False
 
 
 def is_running(pid: int) -> bool:

@@ -11,6 +11,7 @@ from core.errors import ConfigError
 from core.levels import Level
 from service.config import Channel, Config, LogChannel, Source, Webhook, WecomRobot, check, find, load
 from service.config_text import HIDDEN, example, meanings, to_toml
+from service.lock import Lock
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 
@@ -196,10 +197,10 @@ def test_where_the_file_is_looked_for(tmp_path, monkeypatch):
     assert find({}) is None
     Path("fengsui.toml").touch()
     assert find({}) == Path("fengsui.toml")
-    Path(".fengsui").mkdir()
-    Path(".fengsui/config.toml").touch()
-    assert find({}) == Path(".fengsui/config.toml")
-    assert find({"FENGSUI_DATA": "elsewhere"}) == Path("fengsui.toml")
+    with Lock(Path(".fengsui")):
+        assert find({}) == Path(".fengsui/config.toml")
+        assert find({"FENGSUI_DATA": "elsewhere"}) == Path("fengsui.toml")
+    assert find({}) == Path("fengsui.toml")
     assert find({"FENGSUI_CONFIG": "x.toml"}) == Path("x.toml")
 
 
