@@ -1,0 +1,1 @@
+"""Mappings of public recordings, each beside the town file that registers its devices and limits."""

@@ -1,0 +1,165 @@
+"""Publishes a recording over MQTT, at the pace it was recorded or faster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+
+from aiomqtt import Client, MqttError
+
+from core.errors import ConfigError
+from core.time import MINUTE, MS, SECOND
+from simulators.gateway import Line
+from simulators.recording import Row, Survey
+
+# Publishes under way at a time: beyond this the broker's answer is not what limits.
+WINDOW = 200
+LONGEST_DELAY_S = 5.0
+
+
+class At(StrEnum):
+    """When the recording takes place.
+
+    original   as recorded: the same readings again are duplicates
+    now        the last row is measured now, all others as long before it as they were
+    live       the first row is measured now: at speed 1 every row is published when it is measured
+    """
+
+    ORIGINAL = "original"
+    NOW = "now"
+    LIVE = "live"
+
+
+def shift_ns(at: At, survey: Survey, *, speed: float, now: int) -> int:
+    """Return what is added to every time; raises ConfigError when rows would come from the future."""
+    if at is At.ORIGINAL:
+        return 0
+    if at is At.NOW:
+        return _whole_ms(now - survey.last)
+    span = survey.last - survey.first
+    if speed > 1 and span * (1 - 1 / speed) > MINUTE:
+        raise ConfigError(
+            f"--at live --speed {speed:g}",
+            "rows would be measured later than they are published, and be rejected",
+            "Take --speed 1, or --at now",
+        )
+    return _whole_ms(now - survey.first)
+
+
+def _whole_ms(t_ns: int) -> int:
+    return t_ns // MS * MS
+
+
+def message(row: Row, gateway: str, shift: int) -> tuple[str, bytes]:
+    """Return (topic, payload) of one row (docs/wire.md §2)."""
+    ts = (row.t + shift) // MS
+    body = [{"m": signal, "ts": ts, "v": value} for signal, value in row.values.items()]
+    payload = json.dumps({"readings": body}, separators=(",", ":")).encode()
+    return f"fs/v1/{gateway}/{row.device}", payload
+
+
+@dataclass(slots=True)
+class Pace:
+    """When rows are due on the wall clock.
+
+    speed           seconds of the recording per second; inf = as fast as they are acknowledged
+    longest_wait_s  a pause of the recording that would take longer on the wall clock is cut to this
+    """
+
+    speed: float
+    longest_wait_s: float = 10.0
+    _before: int | None = None
+    _due_s: float = 0.0
+
+    def due_s(self, t: int) -> float:
+        """Return when the row of time `t` (ns) is published, in s after the first one; call it in order."""
+        step_s = 0.0 if self._before is None else (t - self._before) / SECOND / self.speed
+        self._before = t
+        self._due_s += min(max(step_s, 0.0), self.longest_wait_s)
+        return self._due_s
+
+
+async def publish(
+    rows: Iterable[Row],
+    *,
+    line: Line,
+    gateway: str,
+    shift: int,
+    pace: Pace,
+    told: Callable[[int, int, int], None],
+) -> None:
+    """Publish all rows at QoS 1, in their order; returns when the last one has its PUBACK.
+
+    told(n_rows, n_values, t) is called with what was acknowledged since the last call and the newest event
+    time (ns).  A line that is lost is tried again for ever: what has no PUBACK is sent again first.
+    """
+    chunks = _chunks(rows, pace)
+    chunk = await anext(chunks, None)
+    delay_s = 0.1
+    while chunk:
+        try:
+            async with _client(line, gateway) as client:
+                while chunk:
+                    chunk = await _send(client, chunk, gateway=gateway, shift=shift, told=told)
+                    delay_s = 0.1
+                    chunk = chunk or await anext(chunks, None)
+        except (MqttError, OSError):
+            await asyncio.sleep(delay_s)
+            delay_s = min(LONGEST_DELAY_S, delay_s * 2)
+
+
+def _client(line: Line, gateway: str) -> Client:
+    return Client(
+        line.host,
+        line.port,
+        identifier=gateway,
+        username=line.username,
+        password=line.password,
+        max_inflight_messages=WINDOW,
+        timeout=30,
+    )
+
+
+async def _chunks(rows: Iterable[Row], pace: Pace) -> AsyncIterator[list[Row]]:
+    """Yield rows when they are due, at most WINDOW at a time."""
+    began = time.monotonic()
+    waiting = iter(rows)
+    chunk: list[Row] = []
+    for row in waiting:
+        ahead_s = pace.due_s(row.t) - (time.monotonic() - began)
+        if ahead_s > 0 and chunk:
+            yield chunk
+            chunk = []
+        if ahead_s > 0:
+            await asyncio.sleep(ahead_s)
+        chunk.append(row)
+        if len(chunk) == WINDOW:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _send(
+    client: Client, chunk: list[Row], *, gateway: str, shift: int, told: Callable[[int, int, int], None]
+) -> list[Row]:
+    """Publish a chunk; return the rows that have no PUBACK, from the first such row on."""
+    client.pending_calls_threshold = WINDOW + 1
+    calls = (client.publish(*message(row, gateway, shift), qos=1) for row in chunk)
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    # Everything behind a lost row is sent again too: a repeat does no harm, a changed order does.
+    lost = next((place for place, result in enumerate(results) if result is not None), len(chunk))
+    done = chunk[:lost]
+    if done:
+        told(len(done), sum(len(row.values) for row in done), done[-1].t + shift)
+    error = results[lost] if lost < len(chunk) else None
+    if error is not None and not isinstance(error, MqttError):
+        raise error
+    if error is not None and not done:
+        raise error
+    return list(islice(chunk, lost, None))
