@@ -10,7 +10,7 @@ from typing import Any
 from core.levels import Level
 from registry import signals
 from registry.importer.fields import OF_KIND, REQUIRED
-from registry.importer.town import KINDS, Entry, Held, LimitRow, Town
+from registry.importer.town import KINDS, Entry, Held, LimitRow, Town, line_name
 from registry.words import AreaLevel, Side
 
 # column -> the kind it refers to.
@@ -100,22 +100,22 @@ def _series(town: Town, entry: Entry, fields: Mapping[str, Any]) -> None:
             entry.line, f"{what}: the physical range {low:g}..{high:g} is empty", "Correct its bounds."
         )
     limits: tuple[LimitRow, ...] = fields.get("limits", ())
-    line = entry.line_of("limits")
     for limit in limits:
         if not low <= limit.limit <= high:
             town.wrong(
-                line,
+                _line_of(entry, limit),
                 f"{what}: limit {limit.limit:g} is outside the physical range {low:g}..{high:g}",
                 "It would never fire: such readings are rejected. Correct the limit or the range.",
             )
     for side in Side:
-        _in_order(town, line, what, [limit for limit in limits if limit.side == side])
+        _in_order(town, entry, what, [limit for limit in limits if limit.side == side])
 
 
-def _in_order(town: Town, line: int, what: str, limits: list[LimitRow]) -> None:
+def _in_order(town: Town, entry: Entry, what: str, limits: list[LimitRow]) -> None:
     """A higher level lies at or beyond a lower one; one level has one limit on a side."""
     for lower, higher in pairwise(sorted(limits, key=lambda limit: limit.level)):
         words = Level(lower.level).en, Level(higher.level).en
+        line = _line_of(entry, higher)
         sign = 1 if higher.side == Side.HIGH else -1
         if lower.level == higher.level:
             town.wrong(line, f"{what}: two {words[0]} limits on one side", "Keep one.")
@@ -125,3 +125,7 @@ def _in_order(town: Town, line: int, what: str, limits: list[LimitRow]) -> None:
                 f"{what}: {words[1]} ({higher.limit:g}) is reached before {words[0]} ({lower.limit:g})",
                 "Exchange them.",
             )
+
+
+def _line_of(entry: Entry, limit: LimitRow) -> int:
+    return entry.lines.get(line_name(limit), entry.line_of("limits"))

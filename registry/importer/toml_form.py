@@ -20,7 +20,7 @@ from registry.importer.fields import (
     nearest,
 )
 from registry.importer.lines import Path, locate
-from registry.importer.town import Entry, Key, LimitRow, Town
+from registry.importer.town import Entry, Key, LimitRow, Town, line_name
 
 _CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _TABLES = ("area", "enterprise", "contact", "gateway", "template", "device")
@@ -197,8 +197,8 @@ class _Reader:
             if "signal" not in table:
                 self.town.wrong(line, "a series without signal", 'Add signal = "…".')
             if "limits" in table:
-                values["limits"] = self.limits((*one, "limits"), table["limits"])
                 lines["limits"] = self.lines[*one, "limits"]
+                values["limits"] = self.limits((*one, "limits"), table["limits"], lines)
             if signal in found:
                 self.town.wrong(
                     line, f"signal {signal} is there already", "Remove one, or number them: _1, _2."
@@ -207,8 +207,8 @@ class _Reader:
                 found[signal] = Entry((signal,), values, line, lines)
         return found
 
-    def limits(self, path: Path, value: object) -> tuple[LimitRow, ...]:
-        """Read a list of limits, in the order of (side, level)."""
+    def limits(self, path: Path, value: object, lines: dict[str, int]) -> tuple[LimitRow, ...]:
+        """Read a list of limits, in the order of (side, level); `lines` gets the line of each."""
         rows = []
         for one, table in self.tables(path, value):
             values, _lines = self.values(one, table, LIMIT, ())
@@ -220,14 +220,14 @@ class _Reader:
                     'Write { level = "orange", high = 60 }.',
                 )
             elif "level" in values and sides[0] in values:
-                rows.append(
-                    LimitRow(
-                        side=sides[0],
-                        level=values["level"],
-                        limit=values[sides[0]],
-                        deadband=values.get("deadband", 0.0),
-                        on_delay_s=values.get("on_delay_s", 0.0),
-                        off_delay_s=values.get("off_delay_s", 0.0),
-                    )
+                row = LimitRow(
+                    side=sides[0],
+                    level=values["level"],
+                    limit=values[sides[0]],
+                    deadband=values.get("deadband", 0.0),
+                    on_delay_s=values.get("on_delay_s", 0.0),
+                    off_delay_s=values.get("off_delay_s", 0.0),
                 )
+                rows.append(row)
+                lines[line_name(row)] = self.lines[one]
         return tuple(sorted(rows))

@@ -25,6 +25,11 @@ class LimitRow(NamedTuple):
     off_delay_s: float
 
 
+def line_name(limit: LimitRow) -> str:
+    """Return the name under which `Entry.lines` has the line of a limit."""
+    return f"limit {limit.side} {limit.level}"
+
+
 @dataclass(slots=True)
 class Entry:
     """What the file says of one thing.

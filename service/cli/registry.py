@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.options import ConfigFile
+
 if TYPE_CHECKING:
     from registry.importer.plan import Plan
     from registry.importer.town import Held, Key
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Areas, enterprises, contacts, gateways, devices, series, limits.", no_args_is_help=True
 )
-Config = Annotated[Path | None, typer.Option("--config", help="TOML file of the service.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _NAMES = ("name", "name_zh", "role", "level", "profile", "enterprise", "area", "parent", "place", "unit")
 
@@ -32,7 +33,7 @@ def import_(
             "--retire-missing", help="Take out of service what the enterprises of the file no longer have."
         ),
     ] = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Make the registry say what a file says; the same file twice changes nothing.
 
@@ -51,7 +52,7 @@ def list_(
         str, typer.Argument(help="area, enterprise, contact, gateway, device or series; without it, counts.")
     ] = "",
     as_json: AsJson = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Print counts of everything, or all rows of a kind.
 
@@ -83,7 +84,7 @@ def list_(
 def show(
     code: Annotated[str, typer.Argument(help="A code, GATEWAY/DEVICE or GATEWAY/DEVICE/SIGNAL.")],
     as_json: AsJson = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Print one thing, and what belongs to it.
 
@@ -115,7 +116,7 @@ def export(
     addresses: Annotated[
         bool, typer.Option("--addresses", help="With the contacts' addresses, which may hold keys.")
     ] = False,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Print the whole registry as a town file; importing it changes nothing.
 
@@ -127,16 +128,10 @@ def export(
 
 
 def _django(config: Path | None) -> None:
-    """Set Django up for the configured database."""
-    import os
-
-    import django
-
     from service.config import load
+    from service.orm import setup
 
-    os.environ["FENGSUI_DATABASE__DSN"] = load(config).database.dsn
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "service.settings")
-    django.setup()
+    setup(load(config))
 
 
 def _held(config: Path | None) -> Held:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-import django
+from django.apps import apps
 from django.conf import settings
 
 
@@ -11,7 +11,9 @@ from django.conf import settings
 def site(dsn):
     """Use this database inside the block; connections are closed at its end, so that it can be dropped."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "service.settings")
-    if not django.apps.apps.ready:
+    if not apps.ready:
+        import django
+
         django.setup()
     from django.db import connections
 
