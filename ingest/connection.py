@@ -1,0 +1,256 @@
+"""Connection: one life of a connection to the broker, from CONNECT to its loss.
+
+paho does the protocol; thread and select are ours, through paho's public loop_read, loop_write, loop_misc.
+Only that thread touches paho.  A new connection gets a new client, so nothing of an old one can leak into it.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from ingest.columns import Message
+from ingest.inlet import Chunk, Inlet
+from ingest.settings import BrokerSettings
+
+log = structlog.get_logger("ingest")
+
+# How many packets are read before acknowledgements get their turn.
+DRAIN_PACKETS = 64
+DRAIN_BYTES = 1_048_576
+POLL_S = 1.0
+GOODBYE_S = 1.0
+# Stands for a topic that is no UTF-8; no filter matches it.
+UNREADABLE_TOPIC = "\ufffd"
+
+Receipt = tuple["Connection", Sequence[Message]]
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counters of a session since its start; only the network thread writes them."""
+
+    messages: int = 0
+    payload_bytes: int = 0
+    connections: int = 0
+    redelivered: int = 0  # the broker sent it before (DUP)
+    held: int = 0  # of those: still waiting here for its commit, so not taken twice
+    acknowledged: int = 0
+    stale_acks: int = 0  # of an older connection, or of a packet id that the broker has given away again
+    pauses: int = 0  # the queue was full, reading stopped
+    refused_connections: int = 0
+    refused_filters: int = 0
+
+
+class Connection:
+    """One client of paho and what it has brought that is not acknowledged."""
+
+    def __init__(
+        self, broker: BrokerSettings, filters: Sequence[str], inlet: Inlet,
+        *, statistics: Statistics, receipts: deque[Receipt], wake: socket.socket, clock: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self.broker, self.filters, self.inlet = broker, filters, inlet
+        self.statistics, self.receipts, self.wake, self.clock = statistics, receipts, wake, clock
+        self.accepted = False  # CONNACK said yes
+        self.subscribed = False  # SUBACK granted at least one filter
+        self.problem = ""
+        self._lost = False
+        self._paused = False
+        self._arrived = 0
+        self._fresh: list[Message] = []
+        self._fresh_bytes = 0
+        self._outstanding: dict[int, Message] = {}
+        self._client = self._make_client()
+
+    @property
+    def n_outstanding(self) -> int:
+        """How many messages the broker waits for an answer to."""
+        return len(self._outstanding)
+
+    def open(self) -> None:
+        """Connect and send CONNECT; raises OSError when nobody answers or `ca_file` cannot be read."""
+        if self.broker.ca_file:
+            self._client.tls_set(self.broker.ca_file)
+        self._client.connect(self.broker.host, self.broker.port, self.broker.keepalive_s)
+
+    def serve(self, ending: Callable[[], bool]) -> None:
+        """Read, acknowledge and keep alive until the connection is lost or `ending` says so."""
+        sock = self._client.socket()
+        if sock is None:
+            return
+        answer_by = time.monotonic() + self.broker.connect_timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.wake, selectors.EVENT_READ)
+            watched = 0
+            while not self._lost and not ending():
+                wanted = self._interests()
+                watched = _watch(selector, sock.fileno(), watched, wanted)
+                pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+                selector.select(0 if pending else POLL_S)
+                _drain_wake(self.wake)
+                if wanted & selectors.EVENT_READ:
+                    self._read()
+                self._acknowledge()
+                if not self._lost:
+                    self._client.loop_misc()
+                if not self.accepted and time.monotonic() > answer_by:
+                    self.problem = self.problem or "no CONNACK in time"
+                    return
+
+    def close(self) -> None:
+        """Send what is acknowledged, then DISCONNECT; the broker keeps the session."""
+        until = time.monotonic() + GOODBYE_S
+        while not self._lost and time.monotonic() < until:
+            self._acknowledge()
+            if not self._client.want_write() and not self.receipts:
+                break
+        with suppress(OSError, ValueError):
+            self._client.disconnect()
+            self._client.loop_write()
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    def _make_client(self) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=self.broker.client_id, clean_session=False,
+            protocol=mqtt.MQTTv311, manual_ack=True, reconnect_on_failure=False,
+        )  # fmt: skip
+        client.connect_timeout = self.broker.connect_timeout_s
+        if self.broker.username:
+            client.username_pw_set(self.broker.username, self.broker.password or None)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        # With this set paho queues what it has to send, and our loop sends it.
+        client.on_socket_register_write = lambda _client, _userdata, _sock: None
+        return client
+
+    def _interests(self) -> int:
+        """Return what to wait for: writing if something is to be sent, reading unless the queue is full."""
+        room = self.inlet.has_room
+        if not room and not self._paused:
+            self.statistics.pauses += 1
+        self._paused = not room
+        return (selectors.EVENT_READ if room else 0) | (
+            selectors.EVENT_WRITE if self._client.want_write() else 0
+        )
+
+    def _read(self) -> None:
+        """Read until nothing arrives, then hand it over as one chunk."""
+        self._arrived = self.clock()
+        for _ in range(DRAIN_PACKETS):
+            n_before = self.statistics.messages
+            result = self._client.loop_read()
+            if result != MQTTErrorCode.MQTT_ERR_SUCCESS or self.statistics.messages == n_before:
+                break
+            if self._fresh_bytes >= DRAIN_BYTES:
+                break
+        if self._fresh:
+            self.inlet.put(Chunk(self, self._fresh, self._fresh_bytes))
+            self._fresh, self._fresh_bytes = [], 0
+
+    def _acknowledge(self) -> None:
+        """Send PUBACK for what was committed, if it came by this connection."""
+        while self.receipts:
+            connection, messages = self.receipts.popleft()
+            for message in messages:
+                if connection is self and self._outstanding.get(message.mid) is message:
+                    del self._outstanding[message.mid]
+                    self._client.ack(message.mid, 1)
+                    self.statistics.acknowledged += 1
+                else:
+                    self.statistics.stale_acks += message.mid != 0
+        if not self._lost and self._client.want_write():
+            self._client.loop_write()
+
+    def _on_message(self, _client: mqtt.Client, _userdata: Any, packet: mqtt.MQTTMessage) -> None:
+        """Take a message, unless it is a copy of one that still waits here for its commit.
+
+        A broker may send again what was not acknowledged for long (NATS: ack_wait).  Taken twice under one
+        packet id, the second PUBACK could hit a new message that got this id in between and is not committed.
+        """
+        self.statistics.messages += 1
+        self.statistics.payload_bytes += len(packet.payload)
+        message = Message(
+            _topic(packet), bytes(packet.payload), self._arrived, packet.retain,
+            packet.mid if packet.qos else 0, packet.dup,
+        )  # fmt: skip
+        self.statistics.redelivered += packet.dup
+        if packet.qos:
+            held = self._outstanding.get(packet.mid)
+            if packet.dup and held and (held.topic, held.payload) == (message.topic, message.payload):
+                self.statistics.held += 1
+                return
+            self._outstanding[packet.mid] = message
+        self._fresh.append(message)
+        self._fresh_bytes += len(message.payload)
+
+    def _on_connect(
+        self, client: mqtt.Client, _userdata: Any, flags: mqtt.ConnectFlags, code: Any, _properties: Any
+    ) -> None:
+        if code.is_failure:
+            self.statistics.refused_connections += 1
+            self.problem = f"the broker refuses us: {code}"
+            self._lost = True
+            return
+        self.accepted = True
+        self.statistics.connections += 1
+        log.info("connected to broker", client_id=self.broker.client_id, resumed=flags.session_present)
+        client.subscribe([(topic_filter, 1) for topic_filter in self.filters])
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _userdata: Any, _mid: int, codes: Sequence[Any], _properties: Any
+    ) -> None:
+        refused = [pattern for pattern, code in zip(self.filters, codes, strict=False) if code.is_failure]
+        self.subscribed = len(refused) < len(self.filters)
+        if refused:
+            self.statistics.refused_filters += len(refused)
+            self.problem = f"the broker refuses the filters {', '.join(refused)}: permissions, or its limits"
+            log.error("subscription refused", filters=refused, client_id=self.broker.client_id)
+            self._lost = not self.subscribed
+
+    def _on_disconnect(
+        self, _client: mqtt.Client, _userdata: Any, _flags: Any, code: Any, _properties: Any
+    ) -> None:
+        self._lost = True
+        self.problem = self.problem or f"connection lost: {code}"
+
+
+def _topic(packet: mqtt.MQTTMessage) -> str:
+    try:
+        topic = packet.topic
+    except UnicodeDecodeError:
+        return UNREADABLE_TOPIC
+    return topic.replace("\0", UNREADABLE_TOPIC) if "\0" in topic else topic
+
+
+def _watch(selector: selectors.BaseSelector, sock: int, watched: int, wanted: int) -> int:
+    """Make the selector watch a socket for what is wanted; nothing wanted = not watched."""
+    if wanted == watched:
+        return watched
+    if not watched:
+        selector.register(sock, wanted)
+    elif wanted:
+        selector.modify(sock, wanted)
+    else:
+        selector.unregister(sock)
+    return wanted
+
+
+def _drain_wake(wake: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while len(wake.recv(4096)) == 4096:
+            pass

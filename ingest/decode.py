@@ -1,0 +1,91 @@
+"""Decode: from MQTT messages to checked columns.  The first filter that matches a topic names its format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+import structlog
+from paho.mqtt.client import topic_matches_sub
+
+from core.errors import ConfigError
+from core.reject import Reason
+from ingest.columns import Columns, Message, Rows, Tolerance
+from ingest.formats.contract import Format
+from ingest.formats.native import NativeFormat
+from ingest.formats.thingsboard import ThingsBoardFormat
+from registry.catalog import Catalog
+
+log = structlog.get_logger("ingest")
+
+FORMATS: Mapping[str, type[Format]] = MappingProxyType(
+    {"native": NativeFormat, "thingsboard": ThingsBoardFormat}
+)
+TOLERANCE = Tolerance()
+# Topics that nobody has registered must not fill the memory.
+MOST_CACHED = 200_000
+
+
+class Decoder:
+    """Turns messages into rows and rejects; `catalog` may be replaced; the next call follows it.
+
+    filters : (topic filter, name of the format), by precedence; raises ConfigError on an unknown one
+    """
+
+    def __init__(
+        self, filters: Iterable[tuple[str, str]], catalog: Catalog, *,
+        tolerance: Tolerance = TOLERANCE, max_payload_bytes: int = 262_144,
+    ) -> None:  # fmt: skip
+        self.catalog = catalog
+        self.tolerance = tolerance
+        self.max_payload_bytes = max_payload_bytes
+        self.statuses = 0
+        self._filters = [(topic_filter, _format(name)) for topic_filter, name in filters]
+        self._formats: dict[str, Format | None] = {}
+
+    def decode(self, messages: Sequence[Message], now: int) -> Rows:
+        """Return what the messages say, in order of arrival; never raises because of what they hold."""
+        columns, catalog = Columns(messages), self.catalog
+        for message in messages:
+            columns.open()
+            self._decode(message, catalog, columns)
+        self.statuses += columns.statuses
+        return columns.close(catalog, now, self.tolerance)
+
+    def _decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
+        if len(message.payload) > self.max_payload_bytes:
+            detail = f"{len(message.payload)} bytes, at most {self.max_payload_bytes}"
+            columns.reject(_gateway(message.topic, catalog), Reason.TOO_LARGE, detail)
+            return
+        form = self._formats.get(message.topic) or self._route(message.topic)
+        if form is None:
+            columns.reject(0, Reason.UNKNOWN_TOPIC, "no topic filter of ours matches")
+            return
+        try:
+            form.decode(message, catalog, columns)
+        except Exception:  # a bug of ours must not wedge the service on one message
+            columns.undo()
+            columns.reject(0, Reason.BAD_SHAPE, "the decoder failed: a bug of ours, see the log")
+            log.exception("decoder failed", topic=message.topic)
+
+    def _route(self, topic: str) -> Format | None:
+        if len(self._formats) >= MOST_CACHED:
+            self._formats.clear()
+        form = next((form for pattern, form in self._filters if topic_matches_sub(pattern, topic)), None)
+        self._formats[topic] = form
+        return form
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise ConfigError(
+            "[ingest] filters", f"no format is called {name!r}", f"Use one of {', '.join(FORMATS)}."
+        )
+    return FORMATS[name]()
+
+
+def _gateway(topic: str, catalog: Catalog) -> int:
+    """Return the gateway that a native topic names, 0 for any other, without looking at the payload."""
+    parts = topic.split("/")
+    gateway = catalog.gateways.get(parts[2]) if len(parts) == 4 else None
+    return gateway.id if gateway else 0

@@ -1,0 +1,140 @@
+"""What every wire format looks like from outside, and what they share: senders, and what a reading may be."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any, Protocol
+
+from core.batch import Quality
+from core.reject import Reason
+from ingest.columns import LARGEST_VALUE, Columns, Message
+from ingest.instant import LARGEST, from_float
+from registry.catalog import Catalog
+
+QUALITIES: Mapping[str, Quality] = {
+    "good": Quality.GOOD,
+    "uncertain": Quality.UNCERTAIN,
+    "bad": Quality.BAD,
+}
+
+
+class Format(Protocol):
+    """One wire format.
+
+    Laws: decoding never raises what a payload can cause; every message ends as rows or rejects, or has no
+    readings; decoding it twice gives the same; caches last as long as `catalog` is the same object.
+    """
+
+    def decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
+        """Put what the open message says into the columns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A device that we know, as the hot path needs it: gateway's primary key, signal → series key."""
+
+    gateway: int
+    series: dict[str, int]
+
+
+class Refusal(Exception):  # noqa: N818 - it is no error of the program
+    """One reading, or a whole message, cannot be taken."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """`with Refusing(columns, gateway):` a Refusal inside ends the block and becomes a reject."""
+
+    columns: Columns
+    gateway: int
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Refusal):
+            return False
+        self.columns.reject(self.gateway, error.reason, error.detail)
+        return True
+
+
+def parse_json(payload: bytes) -> Any:
+    """Return any JSON, also NaN and numbers beyond a float, so that its good rows can be found.
+
+    Raises Refusal.  The slow way: what is right goes through typed decoders.
+    """
+    try:
+        text = payload.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refusal(Reason.NOT_UTF8, f"byte {error.start} is not UTF-8") from None
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise Refusal(Reason.BAD_JSON, "nested too deeply") from None
+    except ValueError as error:
+        raise Refusal(Reason.BAD_JSON, str(error)) from None
+
+
+def as_value(value: Any) -> float:
+    """Return a number or a boolean as a float; raises Refusal."""
+    if isinstance(value, bool | int | float):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if abs(number) <= LARGEST_VALUE:
+            return number
+    raise Refusal(Reason.NOT_A_NUMBER, f"{brief(value)} is not a number")
+
+
+def as_time(ts: Any) -> int:
+    """Return a time in s, ms, µs or ns since 1970 as an integer that `nanoseconds` reads; raises Refusal."""
+    if isinstance(ts, bool) or not isinstance(ts, int | float) or not 0 <= ts <= LARGEST:
+        raise Refusal(Reason.BAD_TIME, f"{brief(ts)} is not a time: ms since 1970-01-01T00:00Z")
+    if isinstance(ts, float) and not ts.is_integer():
+        return from_float(ts)
+    return int(ts)
+
+
+def as_quality(word: Any) -> Quality:
+    """Return the quality of `good`, `uncertain`, `bad` or nothing; raises Refusal."""
+    if word is None:
+        return Quality.GOOD
+    if isinstance(word, str) and word in QUALITIES:
+        return QUALITIES[word]
+    raise Refusal(Reason.BAD_SHAPE, f"q = {brief(word)}: expected good, uncertain or bad")
+
+
+def known(signal: str, sender: Sender) -> int:
+    """Return the series of a signal; raises Refusal."""
+    try:
+        return sender.series[signal]
+    except KeyError:
+        names = ", ".join(sorted(sender.series)[:8]) or "no signal at all"
+        raise Refusal(Reason.UNKNOWN_SERIES, f"{brief(signal)}: the device has {names}") from None
+
+
+def brief(value: Any) -> str:
+    """Return what was sent in a few printable characters, at a cost that does not depend on its size."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else value[:37] + "...")
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, dict):
+        return "an object with " + (", ".join(brief(key) for key in islice(value, 4)) or "nothing in it")
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a huge integer"
+    return json.dumps(value, default=repr)

@@ -1,0 +1,238 @@
+"""The native format of docs/wire.md §2: one reading, rows, columnar; topic `fs/v1/{gateway}/{device}`.
+
+Right messages take the typed way, one decode and a few list operations.  Whatever fails there is read again
+the slow way, which looks at every row and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from msgspec import DecodeError, Meta, Struct, ValidationError
+from msgspec.json import Decoder
+
+from core.batch import Quality
+from core.reject import Reason
+from ingest.columns import ABSENT, Columns, Message
+from ingest.formats.contract import (
+    QUALITIES,
+    Refusal,
+    Refusing,
+    Sender,
+    as_quality,
+    as_time,
+    as_value,
+    brief,
+    known,
+    parse_json,
+)
+from ingest.instant import LARGEST
+from registry.catalog import Catalog
+
+PREFIX = "fs/v1/"
+STATUS = "$status"
+# Topics that nobody has registered must not fill the memory.
+MOST_CACHED = 200_000
+
+Time = Annotated[int, Meta(ge=0, le=LARGEST)]
+Offset = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
+Number = float | bool
+Trust = Literal["good", "uncertain", "bad"]
+
+
+class Row(Struct, gc=False):
+    """One reading."""
+
+    m: str
+    v: Number
+    ts: Time = ABSENT
+    q: Trust = "good"
+
+
+class Body(Struct, gc=False):
+    """The three shapes that are objects in one, so that a payload is parsed once."""
+
+    readings: list[Row] | None = None
+    series: dict[str, list[float | bool | None]] | None = None
+    dt: list[Offset] = []
+    t0: Time = ABSENT
+    m: str = ""
+    v: Number | None = None
+    ts: Time = ABSENT
+    q: Trust = "good"
+
+
+class NativeFormat:
+    """See the module; keeps who sends on which topic until the catalog changes."""
+
+    def __init__(self) -> None:
+        self._body = Decoder(Body).decode
+        self._rows = Decoder(list[Row]).decode
+        self._catalog: Catalog | None = None
+        self._senders: dict[str, Sender] = {}
+
+    def decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
+        """Put what the open message says into the columns."""
+        if catalog is not self._catalog:
+            self._senders, self._catalog = {}, catalog
+        sender = self._senders.get(message.topic)
+        if sender is None:
+            sender = self._find(message, catalog, columns)
+            if sender is None:
+                return
+        try:
+            taken = self._take(message, sender, columns)
+        except (KeyError, ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
+            taken = False
+        if not taken:
+            columns.undo()
+            _take_slowly(message, sender, columns)
+
+    def _find(self, message: Message, catalog: Catalog, columns: Columns) -> Sender | None:
+        """Return who sends on this topic, or leave a reject and return None."""
+        parts = message.topic.split("/")
+        gateway = catalog.gateways.get(parts[2]) if len(parts) == 4 else None
+        if len(parts) != 4 or not message.topic.startswith(PREFIX):
+            columns.reject(0, Reason.UNKNOWN_TOPIC, f"expected {PREFIX}GATEWAY/DEVICE")
+        elif gateway is None:
+            columns.reject(0, Reason.UNKNOWN_GATEWAY, f"no gateway {brief(parts[2])} in the registry")
+        elif parts[3] == STATUS:
+            _take_status(message, gateway.id, columns)
+        elif (device := catalog.devices.get((parts[2], parts[3]))) is None:
+            columns.reject(
+                gateway.id, Reason.UNKNOWN_DEVICE, f"no device {brief(parts[3])} at gateway {parts[2]}"
+            )
+        else:
+            if len(self._senders) >= MOST_CACHED:
+                self._senders.clear()
+            sender = self._senders[message.topic] = Sender(gateway.id, dict(device.series))
+            return sender
+        return None
+
+    def _take(self, message: Message, sender: Sender, columns: Columns) -> bool:
+        """Take a message that is right in every row; say False, or raise KeyError, for anything else."""
+        payload = message.payload
+        if payload[:1] == b"[":
+            return _take_rows(self._rows(payload), sender, columns)
+        body = self._body(payload)
+        if body.readings is not None:
+            return _take_rows(body.readings, sender, columns)
+        if body.series is not None:
+            return _take_columns(body, body.series, sender, columns)
+        if body.v is None:
+            return False
+        columns.add(sender.series[body.m], body.ts, body.v)
+        if body.q != "good":
+            columns.mark(1, QUALITIES[body.q])
+        return True
+
+
+def _take_rows(rows: list[Row], sender: Sender, columns: Columns) -> bool:
+    # One loop over bound methods: three times faster than comprehensions for one row, a third for fifty.
+    keys, add_series, add_t, add_value = (
+        sender.series, columns.series.append, columns.t.append, columns.value.append,
+    )  # fmt: skip
+    for row in rows:
+        add_series(keys[row.m])
+        add_t(row.ts)
+        add_value(row.v)
+        if row.q != "good":
+            columns.mark(1, QUALITIES[row.q])
+    return True
+
+
+def _take_columns(
+    body: Body, by_signal: dict[str, list[float | bool | None]], sender: Sender, columns: Columns
+) -> bool:
+    t0, n = body.t0, len(body.dt)
+    if t0 == ABSENT:
+        return False
+    keys, series, value = sender.series, columns.series, columns.value
+    for signal, values in by_signal.items():
+        if len(values) != n:
+            return False
+        series += [keys[signal]] * n
+        value += values
+    columns.t += [t0 + offset for offset in body.dt] * len(by_signal)
+    if body.q != "good":
+        columns.mark(n * len(by_signal), QUALITIES[body.q])
+    return True
+
+
+def _take_slowly(message: Message, sender: Sender, columns: Columns) -> None:
+    """Take what can be taken of a message that the typed way refused, and reject the rest piece by piece."""
+    refusing = Refusing(columns, sender.gateway)
+    with refusing:
+        body = parse_json(message.payload)
+        if isinstance(body, dict) and body.get("readings") is not None:
+            body = body["readings"]
+            if not isinstance(body, list):
+                raise Refusal(Reason.BAD_SHAPE, f"readings = {brief(body)}: expected an array")
+        if isinstance(body, dict) and body.get("series") is not None:
+            _take_columns_slowly(body, sender, columns)
+            return
+        if not isinstance(body, dict | list):
+            raise Refusal(Reason.BAD_SHAPE, f"{brief(body)}: expected an object or an array")
+        for row in body if isinstance(body, list) else [body]:
+            with refusing:
+                _take_row_slowly(row, sender, columns)
+
+
+def _take_row_slowly(row: Any, sender: Sender, columns: Columns) -> None:
+    if not isinstance(row, dict) or not isinstance(row.get("m"), str) or "v" not in row:
+        raise Refusal(Reason.BAD_SHAPE, f'{brief(row)}: expected {{"m": "signal", "v": number}}')
+    series = known(row["m"], sender)
+    value, quality, ts = as_value(row["v"]), as_quality(row.get("q")), row.get("ts")
+    columns.add(series, ABSENT if ts is None else as_time(ts), value)
+    if quality is not Quality.GOOD:
+        columns.mark(1, quality)
+
+
+def _take_columns_slowly(body: dict[str, Any], sender: Sender, columns: Columns) -> None:
+    """Take columnar readings cell by cell; a column that cannot be taken apart is one reject."""
+    series, dt = body["series"], body.get("dt", [])
+    if not isinstance(series, dict) or not isinstance(dt, list) or "t0" not in body:
+        raise Refusal(Reason.BAD_SHAPE, 'expected {"t0": ms, "dt": [...], "series": {"signal": [...]}}')
+    as_time(body["t0"])
+    quality = as_quality(body.get("q"))
+    instants = [_instant(body["t0"], offset) for offset in dt]
+    for name, values in series.items():
+        with Refusing(columns, sender.gateway):
+            key = known(name, sender)
+            if not isinstance(values, list) or len(values) != len(dt):
+                raise Refusal(Reason.BAD_SHAPE, f"{brief(name)}: expected an array of {len(dt)} values")
+            _take_column(key, zip(instants, values, strict=True), Refusing(columns, sender.gateway), quality)
+
+
+def _take_column(
+    key: int, cells: Iterable[tuple[int | Refusal, Any]], refusing: Refusing, quality: Quality
+) -> None:
+    for t, value in cells:
+        if value is None:
+            continue
+        with refusing:
+            if isinstance(t, Refusal):
+                raise t
+            refusing.columns.add(key, t, as_value(value))
+            if quality is not Quality.GOOD:
+                refusing.columns.mark(1, quality)
+
+
+def _instant(t0: float, offset: Any) -> int | Refusal:
+    """Return t0 + offset, both in the unit of t0, or why that is no time."""
+    if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) <= LARGEST:
+        return Refusal(Reason.BAD_TIME, f"dt = {brief(offset)} is not a time")
+    try:
+        return as_time(t0 + offset)
+    except Refusal as refusal:
+        return refusal
+
+
+def _take_status(message: Message, gateway: int, columns: Columns) -> None:
+    """Count a message of §2.4; it holds no readings."""
+    with Refusing(columns, gateway):
+        body = parse_json(message.payload)
+        if not isinstance(body, dict) or not isinstance(body.get("online"), bool):
+            raise Refusal(Reason.BAD_SHAPE, f'{brief(body)}: expected {{"online": true}}')
+        columns.statuses += 1

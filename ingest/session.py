@@ -1,0 +1,146 @@
+"""Session: a persistent MQTT session that outlives its connections, run by a thread of its own.
+
+    broker ─▶ Connection (one at a time) ─▶ Inlet ─▶ worker ─▶ receipts ─▶ Connection ─▶ PUBACK
+
+Nothing is acknowledged before the worker says so.  What was not is kept by the broker and sent again, at once
+(Mosquitto) or after its ack_wait (NATS), to us or to the process after us.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from core.time import clock_ns
+from ingest.columns import Message
+from ingest.connection import Connection, Receipt, Statistics
+from ingest.inlet import Chunk, Inlet
+from ingest.settings import BrokerSettings, IngestSettings
+
+log = structlog.get_logger("ingest")
+
+# So many accepted connections in a row that the broker closed soon: somebody else uses our client id.
+TAKEOVER_AFTER = 3
+
+
+class Session:
+    """The thread and what it shares with the worker; `start` once, `close` once."""
+
+    def __init__(
+        self, broker: BrokerSettings, settings: IngestSettings, clock: Callable[[], int] = clock_ns
+    ) -> None:
+        self.broker = broker
+        self.filters = [topic_filter for topic_filter, _format in settings.filters]
+        self.inlet = Inlet(settings.queue_messages, settings.queue_bytes)
+        self.statistics = Statistics()
+        self.problem = "not connected yet"
+        self._clock = clock
+        self._receipts: deque[Receipt] = deque()
+        self._ending = threading.Event()
+        self._connection: Connection | None = None
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker sends us what we asked for."""
+        connection = self._connection
+        return connection is not None and connection.subscribed
+
+    @property
+    def n_outstanding(self) -> int:
+        """How many messages of this connection are not acknowledged."""
+        connection = self._connection
+        return connection.n_outstanding if connection else 0
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def take(self, timeout_s: float = 0) -> Chunk | None:
+        """Return what arrived, None if nothing did in time; wakes the network thread if it waits for room."""
+        had_room = self.inlet.has_room
+        chunk = self.inlet.take(timeout_s)
+        if chunk is not None and not had_room:
+            self._wake()
+        return chunk
+
+    def acknowledge(self, connection: Connection, messages: Sequence[Message]) -> None:
+        """Have these messages acknowledged to the broker; call it when they are durable, from any thread."""
+        self._receipts.append((connection, messages))
+        self._wake()
+
+    def close(self) -> None:
+        """Acknowledge what may be, disconnect, end the thread; the broker keeps the session."""
+        self._ending.set()
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._wake_reader.close()
+        self._wake_writer.close()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError, OSError):  # a full pipe wakes as well
+            self._wake_writer.send(b"\0")
+
+    def _run(self) -> None:
+        attempt = n_taken_over = 0
+        while not self._ending.is_set():
+            if not self.inlet.has_room:  # what would come is here already
+                self._ending.wait(0.1)
+                continue
+            began_s = time.monotonic()
+            accepted = self._live_once()
+            if time.monotonic() - began_s > 2 * self.broker.reconnect_max_s:
+                attempt = n_taken_over = 0
+            n_taken_over = n_taken_over + 1 if accepted else 0
+            if self._ending.is_set():
+                return
+            if n_taken_over >= TAKEOVER_AFTER:
+                self._tell_takeover(n_taken_over)
+            pause_s = full_jitter(attempt, self.broker.reconnect_min_s, self.broker.reconnect_max_s)
+            log.warning("broker away", problem=self.problem, next_attempt_s=round(pause_s, 2))
+            attempt += 1
+            self._ending.wait(pause_s)
+
+    def _live_once(self) -> bool:
+        """Connect and serve until that connection is lost; say whether the broker had accepted it."""
+        connection = Connection(
+            self.broker, self.filters, self.inlet, statistics=self.statistics,
+            receipts=self._receipts, wake=self._wake_reader, clock=self._clock,
+        )  # fmt: skip
+        try:
+            connection.open()
+            self._connection, self.problem = connection, ""
+            connection.serve(self._ending.is_set)
+        except OSError as error:
+            connection.problem = f"{self.broker.host}:{self.broker.port}: {error}"
+        except Exception:  # whatever paho makes of what a broker sends: the thread must go on
+            connection.problem = "the connection failed: a bug of ours, see the log"
+            log.exception("connection failed")
+        finally:
+            self._connection = None
+            self.problem = connection.problem
+            connection.close()
+        return connection.accepted
+
+    def _tell_takeover(self, n_taken_over: int) -> None:
+        self.problem = f"the broker closed {n_taken_over} connections soon after accepting them"
+        log.error(
+            "connections are taken over", closed=n_taken_over, client_id=self.broker.client_id,
+            remedy="Stop the second pipeline, or give it another client_id; see also the broker's log.",
+        )  # fmt: skip
+
+
+def full_jitter(attempt: int, min_s: float, max_s: float) -> float:
+    """Return a random pause below a bound that doubles: clients of a restarted broker spread out."""
+    return random.uniform(0, min(max_s, min_s * 2 ** min(attempt, 32)))

@@ -1,0 +1,55 @@
+"""What an operator may set about the intake; the service's configuration is made of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """How messages become batches.
+
+    filters            (topic filter, format), by precedence.  NATS: the `max_ack_pending` of all filters of a
+                       session together must stay below 65,536, so with two filters set 30,000
+    batch_messages, batch_bytes, flush_s   whichever comes first closes a batch
+    tick_s             a delivery at least this often, empty if nothing came
+    historical_after_s in order, but older than this on arrival: recorded, nobody is paged
+    future_tolerance_s, too_old_days   beyond these a reading is rejected
+    queue_messages, queue_bytes   what may wait for the worker; beyond it we stop reading from the broker
+    """
+
+    filters: tuple[tuple[str, str], ...] = (
+        ("fs/v1/+/+", "native"),
+        ("v1/gateway/telemetry", "thingsboard"),
+    )
+    batch_messages: int = 5_000
+    batch_bytes: int = 8_388_608
+    flush_s: float = 0.02
+    tick_s: float = 1.0
+    historical_after_s: float = 900.0
+    future_tolerance_s: float = 300.0
+    too_old_days: float = 90.0
+    queue_messages: int = 65_536
+    queue_bytes: int = 67_108_864
+    max_payload_bytes: int = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """Where the broker is and who we are there.
+
+    client_id          names the session that keeps messages while we are away: never two pipelines with one
+    ca_file            "" = no TLS
+    reconnect_min_s, reconnect_max_s   pause before a new attempt: random, up to a bound that doubles
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    client_id: str = "fengsui-pipeline"
+    username: str = ""
+    password: str = ""
+    ca_file: str = ""
+    keepalive_s: int = 30
+    connect_timeout_s: float = 5.0
+    reconnect_min_s: float = 0.5
+    reconnect_max_s: float = 30.0

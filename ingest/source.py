@@ -1,0 +1,133 @@
+"""Source: MQTT in, deliveries out; what the pipeline reads from.
+
+session.take ─▶ Closing (count, bytes, time) ─▶ Decoder ─▶ Order ─▶ Delivery ─▶ … commit … ─▶ ack
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from core.time import DAY, clock_ns, seconds
+from ingest.batcher import Closed, Closing, Delivery
+from ingest.columns import Message, Tolerance
+from ingest.decode import Decoder
+from ingest.inlet import Chunk
+from ingest.order import Order
+from ingest.session import Session
+from ingest.settings import BrokerSettings, IngestSettings
+from registry.catalog import Catalog
+
+
+class Source:
+    """One consumer thread reads `deliveries()`; `catalog` may be replaced by it between two of them."""
+
+    def __init__(
+        self, settings: IngestSettings, broker: BrokerSettings, catalog: Catalog,
+        *, clock: Callable[[], int] = clock_ns,
+    ) -> None:  # fmt: skip
+        tolerance = Tolerance(seconds(settings.future_tolerance_s), int(settings.too_old_days * DAY))
+        self.settings = settings
+        self.decoder = Decoder(
+            settings.filters, catalog, tolerance=tolerance, max_payload_bytes=settings.max_payload_bytes
+        )
+        self.order = Order(seconds(settings.historical_after_s))
+        self.session = Session(broker, settings, clock)
+        self.closing = Closing(settings)
+        self._clock = clock
+        self._ending = threading.Event()
+        self._rest: Chunk | None = None
+        self._unacknowledged: dict[int, Delivery] = {}
+        self._n_deliveries = 0
+
+    @property
+    def catalog(self) -> Catalog:
+        """The registry that readings are checked against."""
+        return self.decoder.catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog) -> None:
+        self.decoder.catalog = catalog
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Yield a delivery at least every tick_s until `stop`; then send the last acknowledgements."""
+        self.session.start()
+        try:
+            while not self._ending.is_set():
+                yield self._deliver(self._gather())
+        finally:
+            self.session.close()
+
+    def stop(self) -> None:
+        """End `deliveries` after the one in hand; from any thread or a signal handler."""
+        self._ending.set()
+
+    def in_flight(self) -> dict[int, int]:
+        """Return readings per gateway that were delivered and not acknowledged yet."""
+        total: Counter[int] = Counter()
+        for delivery in list(self._unacknowledged.values()):
+            total.update(delivery.received)
+        return dict(total)
+
+    @property
+    def n_waiting(self) -> int:
+        """How many messages wait for the worker; they are not received yet in the sense of the ledger."""
+        return len(self.session.inlet)
+
+    def _gather(self) -> list[Chunk]:
+        """Take what arrives until the batch closes."""
+        chunks: list[Chunk] = []
+        self.closing.open(time.monotonic())
+        while (closed := self.closing.full()) is None:
+            chunk = self._take(0)
+            if chunk is None:
+                now_s = time.monotonic()
+                closed = Closed.STOP if self._ending.is_set() else self.closing.due(now_s)
+                if closed is not None:
+                    break
+                chunk = self._wait(self.closing.wait_s(now_s))
+            if chunk is not None:
+                self.closing.add(len(chunk.messages), chunk.payload_bytes, time.monotonic())
+                chunks.append(chunk)
+        self.closing.closed[closed] += 1
+        return chunks
+
+    def _wait(self, wait_s: float) -> Chunk | None:
+        """Wait for the first chunk; with one in hand sleep, so as not to wake up for every few messages."""
+        if self.closing.n_messages:
+            time.sleep(min(wait_s, self.settings.flush_s / 4))
+            return None
+        return self._take(min(wait_s, 0.2))
+
+    def _take(self, timeout_s: float) -> Chunk | None:
+        chunk, self._rest = self._rest, None
+        if chunk is None:
+            chunk = self.session.take(timeout_s)
+        if chunk is not None and len(chunk.messages) > self.closing.room:
+            chunk, self._rest = chunk.split(self.closing.room)
+        return chunk
+
+    def _deliver(self, chunks: list[Chunk]) -> Delivery:
+        messages: list[Message] = [message for chunk in chunks for message in chunk.messages]
+        now = self._clock()
+        rows = self.decoder.decode(messages, now)
+        ordered = self.order.step(rows, self.catalog.gateway, now)
+        self._n_deliveries += 1
+        number = self._n_deliveries
+        delivery = Delivery(
+            batch=ordered.batch, rejects=rows.rejects, received=rows.received,
+            duplicates=ordered.duplicates, messages=len(messages), now=now,
+            connected=self.session.connected or bool(messages),
+            first_arrived=messages[0].arrived if messages else now,
+            ack=lambda: self._acknowledge(number, chunks),
+        )  # fmt: skip
+        self._unacknowledged[number] = delivery
+        return delivery
+
+    def _acknowledge(self, number: int, chunks: list[Chunk]) -> None:
+        if self._unacknowledged.pop(number, None) is None:
+            return
+        for chunk in chunks:
+            self.session.acknowledge(chunk.connection, chunk.messages)
