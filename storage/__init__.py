@@ -1,0 +1,1 @@
+"""Storage: schema and migrations, samples, alerts, outbox, checkpoints.  `store.py` is the hot path; docs/storage.md explains."""
