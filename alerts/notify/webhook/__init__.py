@@ -1,0 +1,1 @@
+"""A signed webhook: JSON to an address of your own."""
