@@ -2,7 +2,7 @@
 
 In any window of 60 s no more than `per_minute` notes leave: a bucket holds a burst of a third of them and is
 refilled with the other two thirds per minute.  A share of the bucket is reserved for red: others wait before
-it is touched, so that red finds tokens even in a storm, and gets every new one until the reserve is full again.
+it is touched.  So red finds tokens even in a storm, and gets every new one until the reserve is full again.
 """
 
 from __future__ import annotations

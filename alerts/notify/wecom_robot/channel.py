@@ -1,6 +1,6 @@
 """企业微信群机器人: one POST per note; judged by errcode, for the HTTP status is 200 even when it fails.
 
-address    "KEY": markdown into the group; "KEY@MOBILE", "@MOBILE": text that mentions a person (only text can);
+address    "KEY": markdown into the group; "KEY@MOBILE", "@MOBILE": text, which alone can mention a person;
            "" = the key of the configuration
 limits     text 2048, markdown 4096 bytes of UTF-8; 20 messages per minute and robot
 """
