@@ -1,1 +1,1 @@
-"""Storage: schema and migrations, samples, alerts, outbox, checkpoints.  `store.py` is the hot path; docs/storage.md explains."""
+"""Storage: schema, samples, alerts, outbox, checkpoints.  Open `store.py` first; docs/storage.md explains."""

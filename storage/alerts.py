@@ -21,8 +21,8 @@ _NAMES: Mapping[str, str] = {
     **{
         name: f"{name}_ns"
         for name in (
-            "raised", "changed", "opened", "recovered", "acked", "closed", "since", "last_raise", "last_clear",
-            "t", "now", "created", "asked",
+            "raised", "changed", "opened", "recovered", "acked", "closed", "since", "last_raise",
+            "last_clear", "t", "now", "created", "asked",
         )
     },
     "limit": "limit_value", "count": "times", "by": "by_whom",
@@ -83,7 +83,7 @@ _PUT_ALERT = _insert(
 )
 _ADD_TRANSITION = _insert("transition", Transition)
 _ADD_FINDING = _insert("finding", Finding)
-_ADD_NOTE = sql.SQL("INSERT INTO outbox ({0}, due_ns) VALUES ({1}, %s) ON CONFLICT (key) DO NOTHING").format(
+ADD_NOTE = sql.SQL("INSERT INTO outbox ({0}, due_ns) VALUES ({1}, %s) ON CONFLICT (key) DO NOTHING").format(
     sql.SQL(", ").join(map(sql.Identifier, columns_of(Note))),
     sql.SQL(", ").join([sql.Placeholder()] * len(columns_of(Note))),
 )
@@ -96,10 +96,15 @@ def write(connection: psycopg.Connection[Any], changes: Changes, now: int) -> No
         _many(cursor, _PUT_ALERT, map(_row, _last_of_each(changes.alerts)))
         _many(cursor, _ADD_TRANSITION, map(_row, changes.transitions))
         _many(cursor, _ADD_FINDING, map(_row, changes.findings))
-        _many(cursor, _ADD_NOTE, ([*_row(note), note.created] for note in changes.notes))
+        _many(cursor, ADD_NOTE, map(note_row, changes.notes))
         _many(cursor, _ANSWER, ([now, plain(answer.problem), answer.command] for answer in changes.answers))
         if changes.notes:
             cursor.execute("NOTIFY fengsui_outbox")
+
+
+def note_row(note: Note) -> list[Any]:
+    """Return the parameters of ADD_NOTE; a note is due at once."""
+    return [*_row(note), note.created]
 
 
 def _many(cursor: psycopg.Cursor[Any], statement: sql.Composed | str, rows: Iterable[list[Any]]) -> None:
@@ -110,7 +115,7 @@ def _many(cursor: psycopg.Cursor[Any], statement: sql.Composed | str, rows: Iter
 
 
 def _last_of_each(alerts: Sequence[Alert]) -> list[Alert]:
-    """Return each alert once, as it is in the end; those that were closed first, for they make room for others."""
+    """Return each alert once, as it is in the end; closed ones first, for they make room for others."""
     last = {alert.id: alert for alert in alerts}
     return sorted(last.values(), key=lambda alert: alert.closed == 0)
 
@@ -135,5 +140,13 @@ def open_alerts(connection: psycopg.Connection[Any]) -> tuple[Alert, ...]:
 
 
 def pending_commands(connection: psycopg.Connection[Any], after: int = 0) -> tuple[Command, ...]:
-    """Return what people asked and the desk has not answered, beyond the command `after`, in the order of asking."""
+    """Return what people asked after the command `after` and the desk has not answered, in that order."""
     return tuple(from_row(Command, row) for row in connection.execute(_COMMANDS, [after]).fetchall())
+
+
+def desk_alerts(connection: psycopg.Connection[Any], remember: int) -> tuple[Alert, ...]:
+    """Return what the desk starts from: the newest `remember` closed alerts in order, then all open ones."""
+    closed = select_alerts(
+        connection, sql.SQL("WHERE closed_ns <> 0 ORDER BY closed_ns DESC, id LIMIT %s"), [remember]
+    )
+    return (*reversed(closed), *open_alerts(connection))

@@ -36,7 +36,7 @@ def _row(kinds: tuple[str, ...]) -> np.dtype[np.void]:
 
 
 def copy_buffer(columns: Sequence[NDArray[Any]]) -> memoryview:
-    """Return a whole COPY BINARY stream of equally long columns: int16/32/64 or float64, in the table's order."""
+    """Return a whole COPY BINARY stream of columns, equally long: int16/32/64 or float64."""
     row = _row(tuple(f">{column.dtype.kind}{column.dtype.itemsize}" for column in columns))
     n_rows = len(columns[0])
     buffer = np.empty(len(_SIGNATURE) + n_rows * row.itemsize + len(_TRAILER), np.uint8)

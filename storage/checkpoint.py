@@ -1,7 +1,7 @@
 """Checkpoints: all arrays of the pipeline's state at one seq, in chunks, each with its crc.
 
-The newest two are kept, and the log behind the older of them: should the newest be damaged, the older one and a longer log
-give the same state.
+The newest two are kept, and the log behind the older of them: should the newest be damaged, the older one and
+a longer log give the same state.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Checkpoint:
 
 
 def write(connection: psycopg.Connection[Any], checkpoint: Checkpoint) -> None:
-    """Write in the connection's transaction, and forget all but the newest two; one of the same seq is replaced.
+    """Write in the connection's transaction, and forget all but the newest two; replaces one of the same
+    seq.
 
     Raises ValueError for an array that is not plain data.
     """
@@ -116,7 +117,7 @@ def _data(connection: psycopg.Connection[Any], seq: int, crcs: Sequence[int]) ->
                 "SELECT data FROM checkpoint_chunk WHERE seq = %s AND n = %s", [seq, n], binary=True
             ).fetchone()
         except (psycopg.errors.DataCorrupted, psycopg.errors.InternalError_) as error:
-            log.error("a chunk of a checkpoint cannot be read", seq=seq, chunk=n, error=str(error).strip())
+            log.warning("a chunk of a checkpoint cannot be read", seq=seq, chunk=n, error=str(error).strip())
             return None
         if row is None or zlib.crc32(row[0]) != crc:
             return None

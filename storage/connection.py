@@ -1,4 +1,4 @@
-"""Connections of the pipeline: the one that commits holds the lock, every one writes only in its own epoch."""
+"""Connections of the pipeline: the one that commits holds the lock, each writes only in its own epoch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOLDER = "SELECT holder, taken::text FROM fence"
 
 
 def connect(dsn: str, *, name: str, autocommit: bool = False) -> Connection:
-    """Return a connection that knows numpy columns.  Raises psycopg.OperationalError when the server is away."""
+    """Return a connection that knows numpy columns.  Raises psycopg.OperationalError without a server."""
     connection = psycopg.connect(
         dsn, autocommit=autocommit, application_name=f"fengsui-{name}", connect_timeout=10,
         # A server that vanished without a word is found out within half a minute, not in two hours.
@@ -33,8 +33,8 @@ def connect(dsn: str, *, name: str, autocommit: bool = False) -> Connection:
 def lock(connection: Connection, *, patience_s: float) -> None:
     """Take the lock that one pipeline holds as long as its session lives.
 
-    A session that was cut off may live on in the server for a moment, so it is asked for again until `patience_s` is
-    over.  Raises FencedError.
+    A session that was cut off may live on in the server for a moment, so it is asked for again until
+    `patience_s` is over.  Raises FencedError.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -44,8 +44,8 @@ def lock(connection: Connection, *, patience_s: float) -> None:
             return
         if time.monotonic() > deadline:
             raise FencedError(
-                f"another pipeline writes to this database: {_holder(connection)}. Stop it, or give this one a"
-                " database of its own ([database] dsn)."
+                f"another pipeline writes to this database: {_holder(connection)}."
+                " Stop it, or give this one a database of its own ([database] dsn)."
             )
         time.sleep(0.1)
 
@@ -71,8 +71,8 @@ def fenced(connection: Connection) -> FencedError:
     """Return the error for a pipeline whose epoch is over; rolls the transaction back."""
     connection.rollback()
     return FencedError(
-        f"another pipeline has taken this database over: {_holder(connection)}. This one ends; nothing that it"
-        " acknowledged is lost."
+        f"another pipeline has taken this database over: {_holder(connection)}."
+        " This one ends; nothing that it acknowledged is lost."
     )
 
 

@@ -1,7 +1,7 @@
 """What follows from committed units and may be a second late: latest values, rollups, ledger, checkpoints.
 
-All of it is written by one thread with a connection of its own, beside the commits: it costs them nothing but a few
-numpy operations, and a crash nothing either, for it is made again from the log.
+All of it is written by one thread with a connection of its own, beside the commits: it costs them nothing but
+a few numpy operations, and a crash nothing either, for it is made again from the log.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
 import structlog
 from numpy.typing import NDArray
 
 from core.batch import Batch
-from core.time import SECOND
 from storage import checkpoint as checkpoints
 from storage import connection as connections
 from storage import ledger, rollup
@@ -99,8 +97,8 @@ class Derived:
     ) -> None:
         """Write a checkpoint behind everything noted so far.
 
-        Without `wait` a failure is only logged, and nothing is done while the one before is still being written.
-        With it, raises psycopg.OperationalError.
+        Without `wait` a failure is only logged, and nothing is done while the one before is still being
+        written.  With it, raises psycopg.OperationalError.
         """
         if not wait and self._checkpointing is not None and not self._checkpointing.done():
             log.warning("checkpoint skipped: the one before is still being written", seq=seq)

@@ -1,7 +1,7 @@
 """The newest sample of every series, kept in numpy and written about once a second.
 
-Writing it with every batch would cost more than the samples.  What is shown may be older than the truth by the time between
-two writes; after a crash it is made again from the log.
+Writing it with every batch would cost more than the samples.  What is shown may be older than the truth by
+the time between two writes; after a crash it is made again from the log.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Newest(NamedTuple):
 
 
 class Latest:
-    """Arrays over series: time, arrival, value and quality of the newest sample; which of them is not written yet."""
+    """Arrays over series: the newest sample, when it arrived, and whether it is written yet."""
 
     def __init__(self) -> None:
         self._t = np.empty(0, np.int64)
@@ -87,6 +87,7 @@ def put(connection: psycopg.Connection[Any], newest: Newest) -> None:
     """Write in the connection's transaction; a row that is newer already stays."""
     if len(newest.series):
         columns = [
-            Column(newest.series), Time(newest.t), Time(newest.arrived), Column(newest.value), Column(newest.quality),
+            Column(newest.series), Time(newest.t), Time(newest.arrived), Column(newest.value),
+            Column(newest.quality),
         ]  # fmt: skip
         connection.execute(_PUT, columns)

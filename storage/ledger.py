@@ -1,7 +1,7 @@
 """The ledger: per gateway, received = stored + duplicate + rejected (law 1).
 
-Each unit's part rides in its row of batch_log; every few seconds the table gateway_ledger is brought up to date from there.
-The view `ledger` is both together, and exact at every moment.
+Each unit's part rides in its row of batch_log; every few seconds the table gateway_ledger is brought up to
+date from there.  The view `ledger` is both together, and exact at every moment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ WITH span AS (SELECT * FROM batch_log WHERE seq > (SELECT seq FROM mark WHERE na
 part AS (
     SELECT u.gateway, sum(u.received) AS received, sum(u.stored) AS stored,
            sum(u.duplicate) AS duplicate, sum(u.rejected) AS rejected
-    FROM span CROSS JOIN LATERAL unnest(span.gateway, span.received, span.stored, span.duplicate, span.rejected)
+    FROM span
+    CROSS JOIN LATERAL unnest(span.gateway, span.received, span.stored, span.duplicate, span.rejected)
         AS u (gateway, received, stored, duplicate, rejected)
     GROUP BY 1
 ),
@@ -102,5 +103,5 @@ def _spread(counts: Mapping[int, int], size: int) -> NDArray[np.int64]:
 
 
 def catch_up(connection: psycopg.Connection[Any]) -> None:
-    """Add to gateway_ledger what the log has beyond its mark; in the connection's transaction, one snapshot."""
+    """Add to gateway_ledger what the log has beyond its mark, in the connection's transaction."""
     connection.execute(_CATCH_UP)

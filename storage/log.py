@@ -20,17 +20,19 @@ _WAS_THERE = np.uint8(0x80)
 _COLUMNS = (("<i4", np.int32), ("<i8", np.int64), ("<f8", np.float64), ("u1", np.uint8))
 _PAGE = 16
 
-# The row is written only by the pipeline whose epoch it is.  FOR SHARE makes a pipeline that takes over wait for us, and us
-# see that it has.
+# The row is written only by the pipeline whose epoch it is.  FOR SHARE makes a pipeline that takes over wait
+# for us, and us see that it has.
 _APPEND = """
-INSERT INTO batch_log (seq, nows, connected, n_samples, samples, gateway, received, stored, duplicate, rejected)
+INSERT INTO batch_log
+    (seq, nows, connected, n_samples, samples, gateway, received, stored, duplicate, rejected)
 SELECT %s, %s, %s, %s, %b, %s, %s, %s, %s, %s FROM fence WHERE epoch = %s FOR SHARE
 """
 _READ = """
 SELECT seq, nows, connected, n_samples, samples FROM batch_log WHERE seq > %s ORDER BY seq LIMIT %s
 """
 _FIND = """
-SELECT seq, nows, connected, n_samples, samples, gateway, received, stored, duplicate, rejected FROM batch_log WHERE seq = %s
+SELECT seq, nows, connected, n_samples, samples, gateway, received, stored, duplicate, rejected
+FROM batch_log WHERE seq = %s
 """
 
 
@@ -38,7 +40,7 @@ SELECT seq, nows, connected, n_samples, samples, gateway, received, stored, dupl
 class Logged:
     """One unit of the log.
 
-    nows : `now` of the silent ticks before it (connected, nothing came, nothing was decided), then its own, ns
+    nows : ns, `now` of the silent ticks before it (connected, nothing came or was decided), then its own
     connected : of the unit itself
     was_there : bool[N]   rows that the database had already
     """
@@ -53,7 +55,7 @@ class Logged:
 def append(
     connection: psycopg.Connection[Any], unit: Logged, tally: Tally, *, epoch: int
 ) -> psycopg.Cursor[Any]:
-    """Write a unit in the connection's transaction; the cursor's rowcount is 0 when the epoch is not ours any more."""
+    """Write a unit in the connection's transaction; the cursor's rowcount is 0 when our epoch is over."""
     return connection.execute(
         _APPEND,
         [
@@ -75,8 +77,8 @@ def read(connection: psycopg.Connection[Any], after: int) -> Iterator[Logged]:
             if seq != after + 1:
                 raise BrokenError(
                     f"batch_log goes from seq {after} to {seq}: what lies between was deleted by hand."
-                    " Restore the database from its backup, or empty the tables checkpoint and batch_log to start"
-                    " the detectors afresh."
+                    " Restore the database from its backup, or empty the tables checkpoint and batch_log"
+                    " to start the detectors afresh."
                 )
             yield _logged(row)
             after = seq

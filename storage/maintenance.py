@@ -1,4 +1,4 @@
-"""Housekeeping, about once a minute: partitions made ahead, what is too old dropped.  All of it may fail and come a minute later."""
+"""Housekeeping, about once a minute: partitions made ahead, what is too old dropped; all may come later."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def make_ahead(connection: psycopg.Connection[Any], table: str, now: int) -> Non
 
 
 def drop_old(connection: psycopg.Connection[Any], table: str, before: int) -> None:
-    """Drop the partitions that end at or before an instant (ns), oldest first, each in its own transaction."""
+    """Drop the partitions that end at or before an instant (ns), oldest first, one by one."""
     old = {name: end_of(table, name) for name in children(connection, table)}
     for name in sorted(
         (name for name, end in old.items() if end * DAY <= before), key=lambda name: old[name]
@@ -89,7 +89,7 @@ def delete_old_notes(connection: psycopg.Connection[Any], before: int) -> None:
 
 @contextmanager
 def _briefly(connection: psycopg.Connection[Any], failure: str) -> Iterator[None]:
-    """Give a transaction that waits for no lock longer than 200 ms; a lock not got is logged, the next round tries again."""
+    """Give a transaction that waits 200 ms for a lock; without it nothing is done until the next round."""
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '200ms'")

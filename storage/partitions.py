@@ -1,7 +1,7 @@
 """Range partitions of the tables that grow with time: named, made ahead, made on demand.
 
-A partition covers whole days counted from 1970 in UTC.  Everything before FLOOR lies in one partition, so that a device
-with a dead clock cannot make one per day since 1970.
+A partition covers whole days counted from 1970 in UTC.  Everything before FLOOR lies in one partition, so
+that a device with a dead clock cannot make one per day since 1970.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def children(connection: psycopg.Connection[Any], table: str) -> set[str]:
 
 
 class Partitions:
-    """Which partitions exist, as far as one connection knows; others may make more, retention may take some away."""
+    """Which partitions exist, as far as one connection knows; others make some and drop some."""
 
     def __init__(self) -> None:
         self._known: dict[str, set[str]] = {}
 
     def forget(self) -> None:
-        """Look again next time: a transaction that made one was rolled back, or one that was known is gone."""
+        """Look again next time: one that was made was rolled back, or one that was known is gone."""
         self._known.clear()
 
     def ensure(self, connection: psycopg.Connection[Any], table: str, starts: Iterable[int]) -> None:
@@ -84,7 +84,7 @@ class Partitions:
 
 
 def _create(connection: psycopg.Connection[Any], table: str, name: str, start: int) -> None:
-    """Make one beside the table, then attach it: CREATE … PARTITION OF would wait for every reader of the table."""
+    """Make one beside the table, then attach it: CREATE … PARTITION OF would wait for all readers."""
     span = SPAN_DAYS[table]
     low, high = (
         (sql.SQL("MINVALUE"), _midnight(_floor(span)))

@@ -1,13 +1,13 @@
 """One-minute and one-hour sums on plain PostgreSQL, made in numpy and written once when the period is over.
 
-A row of rollup_1m or rollup_1h is a sum that is added to: count, sum, minimum and maximum of the usable samples (not NaN, not
-BAD).  A `Rollup` holds one open period per series; when the series moves on to another period, or when the clock says
-that the period is long over, the sum leaves as a part and is added to its row.  Every stored sample is in exactly one part,
-whatever its order; late ones make small parts of their own.
+A row of rollup_1m or rollup_1h is a sum that is added to: count, sum, minimum and maximum of the usable
+samples (not NaN, not BAD).  A `Rollup` holds one open period per series; when the series moves on to another
+period, or when the clock says that the period is long over, the sum leaves as a part and is added to its row.
+Every stored sample is in exactly one part, whatever its order; late ones make small parts of their own.
 
-Exactly once: which parts leave with which unit follows from the units alone, the open sums are in the checkpoint, and the parts
-are added in the transaction that moves the mark `rollup` to the last unit they came with.  After a crash the log is replayed and
-parts of units up to the mark are dropped.
+Exactly once: which parts leave with which unit follows from the units alone, the open sums are in the
+checkpoint, and the parts are added in the transaction that moves the mark `rollup` to the last unit they came
+with.  After a crash the log is replayed and parts of units up to the mark are dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _ADD = sql.SQL("""
 INSERT INTO {table} AS r (series_id, time, n, sum, min, max)
 SELECT * FROM unnest(%s, %s, %s, %s, %s, %s)
 ON CONFLICT (series_id, time) DO UPDATE SET
-    n = r.n + excluded.n, sum = r.sum + excluded.sum, min = least(r.min, excluded.min), max = greatest(r.max, excluded.max)
+    n = r.n + excluded.n, sum = r.sum + excluded.sum,
+    min = least(r.min, excluded.min), max = greatest(r.max, excluded.max)
 """)
 
 
@@ -92,7 +93,8 @@ class Rollup:
     """The open period of every series.
 
     period_ns  how long a period is
-    sweep_ns   how often, by the clock, open periods are let go; those that began less than `settle_ns` ago stay
+    sweep_ns   how often, by the clock, open periods are let go, except
+    settle_ns  those that began less than this ago
     """
 
     def __init__(self, period_ns: int, *, sweep_ns: int, settle_ns: int) -> None:
@@ -119,7 +121,7 @@ class Rollup:
         return (self._open.n > 0) & (self._open.period + self._settle_ns <= now)
 
     def _merge(self, parts: Parts) -> list[Parts]:
-        """Open the last period of each series; what was open either goes on in it or leaves, with all before."""
+        """Open the last period of each series; what was open goes on in it or leaves, with all before."""
         self._grow(int(parts.series[-1]) + 1)
         moves = parts.series[1:] != parts.series[:-1]
         first, last = np.flatnonzero(np.r_[True, moves]), np.r_[moves, True]
@@ -190,8 +192,8 @@ class Cascade:
     """Minutes from samples, hours from minutes; and the parts that wait to be written."""
 
     def __init__(self) -> None:
-        # A minute is let go a minute after its end, when the next sample has not done it.  Hours are only coalesced: what
-        # is open goes every five minutes, so that readings_1h shows the present hour.
+        # A minute is let go a minute after its end, when the next sample has not done it.  Hours are only
+        # coalesced: what is open goes every five minutes, so that readings_1h shows the present hour.
         self.minutes = Rollup(MINUTE, sweep_ns=MINUTE, settle_ns=2 * MINUTE)
         self.hours = Rollup(HOUR, sweep_ns=5 * MINUTE, settle_ns=0)
         self._waiting: list[Waiting] = []
@@ -233,7 +235,7 @@ class Cascade:
 def add_waiting(
     connection: psycopg.Connection[Any], waiting: Sequence[Waiting], upto: int, partitions: Partitions
 ) -> None:
-    """Add what waits and move the mark to `upto`, in the connection's transaction; what the mark says is there is left out."""
+    """Add what waits and is beyond the mark, and move the mark to `upto`, in the connection's transaction."""
     row = connection.execute("SELECT seq FROM mark WHERE name = 'rollup'").fetchone()
     mark = row[0] if row else 0
     fresh = [entry for entry in waiting if entry.seq > mark]

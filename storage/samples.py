@@ -1,7 +1,7 @@
 """Samples into their table: fresh rows by COPY BINARY, late ones by INSERT … ON CONFLICT DO NOTHING.
 
-The index costs more than everything else together.  A fresh row is newer than all of its series, so it cannot collide and
-needs no question asked; a late one may be a repetition, and the database alone knows.
+The index costs more than everything else together.  A fresh row is newer than all of its series, so it cannot
+collide and needs no question asked; a late one may be a repetition, and the database alone knows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ WITH new AS (
     INSERT INTO sample (time, value, series_id, quality)
     SELECT * FROM unnest(%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING series_id, time
 )
-SELECT coalesce(array_agg(series_id), '{}'), coalesce(array_agg((extract(epoch FROM time) * 1000000)::bigint), '{}') FROM new
+SELECT coalesce(array_agg(series_id), '{}'),
+       coalesce(array_agg((extract(epoch FROM time) * 1000000)::bigint), '{}')
+FROM new
 """
 
 
@@ -32,7 +34,7 @@ class Collision(Exception):  # noqa: N818 - no error: the batch is written in th
 
 
 class Samples:
-    """Writes the samples of one connection; `partitions` is None with TimescaleDB, which makes chunks itself."""
+    """Writes the samples of one connection; `partitions` is None with TimescaleDB, which makes its own."""
 
     def __init__(self, partitions: Partitions | None) -> None:
         self._partitions = partitions
@@ -42,10 +44,10 @@ class Samples:
     ) -> NDArray[np.bool_]:
         """Write in the connection's transaction and return bool[N]: True where the row was there already.
 
-        `ask_all` treats every row as late: slower, never collides.  Raises Collision; then the transaction is lost.
+        `ask_all` treats every row as late: slower, never collides.  Raises Collision: roll back.
         """
         duplicate = np.zeros(len(batch), np.bool_)
-        late = np.full(len(batch), True) if ask_all else (batch.quality & LATE) != 0  # noqa: FBT003
+        late = np.full(len(batch), ask_all) | ((batch.quality & LATE) != 0)
         try:
             if not late.any():
                 self._copy(connection, batch)
@@ -99,7 +101,8 @@ def first_among(
 ) -> NDArray[np.bool_]:
     """Return bool[N]: True for the first row of each (series, t) that is among the stored ones.
 
-    series, t : [N] in the order in which they were offered · stored_series, stored_t : [M] each pair at most once
+    series, t : [N] in the order in which they were offered
+    stored_series, stored_t : [M] each pair at most once
     """
     n_stored = len(stored_series)
     all_series, all_t = np.concatenate([stored_series, series]), np.concatenate([stored_t, t])

@@ -1,16 +1,16 @@
 """The store: commits one unit as one transaction, and gives the state back after a restart.
 
-    commit      samples, rejects, what the desk decided, the unit's line of the log: durable together or not at all
-    derived     latest values, rollups, ledger, checkpoints: written beside it, made again from the log (derived.py)
+    commit      samples, rejects, what the desk decided, the unit's line of the log: together or not at all
+    derived     latest values, rollups, ledger, checkpoints: written beside it, made again from the log
 
-One store writes to a database at a time: its committing connection holds a lock, and every transaction asks for its epoch.
-docs/storage.md has the tables and the reasons.
+One store writes to a database at a time: its committing connection holds a lock, and every transaction asks
+for its epoch.  docs/storage.md has the tables and the reasons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ from storage.unit import Outcome, Unit
 
 log = structlog.get_logger("storage")
 
-# A batch that collides is asked about row by row; more often than once only if retention drops what we make meanwhile.
+# A batch that collides is asked about row by row; more often than once only if retention drops what we make
+# meanwhile.
 _ATTEMPTS = 4
 
 
@@ -57,20 +58,23 @@ class Restored:
 class Habits:
     """What an operator may want otherwise.
 
-    tick_s      silent ticks are kept in memory for at most this long: so much watched time may be lost in a crash
+    tick_s      silent ticks stay in memory for at most this long: a crash may lose so much watched time
     patience_s  how long a store waits for the lock of one that has just ended
     """
 
     tick_s: float = 10.0
     patience_s: float = 10.0
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
 
 
 class Store:
-    """Writes to one database.  restore() first, then commit() and checkpoint(), all from one thread; close() at the end."""
+    """Writes to one database, from one thread: restore() first, then commit() and checkpoint(), close()."""
 
     def __init__(self, dsn: str, habits: Habits = Habits()) -> None:
-        """Take the database over.  Raises FencedError while another store has it, psycopg.OperationalError without a server."""
+        """Take the database over.
+
+        Raises FencedError while another store has it, psycopg.OperationalError without a server.
+        """
         self._dsn, self._habits = dsn, habits
         self._connection: Connection | None = connections.connect(dsn, name="pipeline")
         connections.lock(self._connection, patience_s=habits.patience_s)
@@ -90,7 +94,8 @@ class Store:
     def restore(self) -> Restored:
         """Return the newest usable checkpoint and the log since.
 
-        Raises BrokenError when they cannot give an exact restart, psycopg.OperationalError when the server went away.
+        Raises BrokenError when they cannot give an exact restart, psycopg.OperationalError when the server
+        went away.
         """
         connection = self._connected()
         newest = checkpoints.newest(connection)
@@ -114,9 +119,11 @@ class Store:
     def commit(self, seq: int, unit: Unit, changes: Changes, gateway_of: NDArray[np.int32]) -> Outcome:
         """Make a unit durable, with everything that was decided about it; returns when it is.
 
-        seq : the last outcome's + 1; a silent tick does not use it up · gateway_of : int32[S] gateway of each series
+        seq : the last outcome's + 1; a silent tick does not use it up · gateway_of : int32[S] gateway of
+        each series
         Raises psycopg.OperationalError when the database is lost: call again with the same arguments until it
-        answers; a unit whose commit got through is recognised.  Raises FencedError when another store has taken over.
+        answers; a unit whose commit got through is recognised.  Raises FencedError when another store has
+        taken over.
         """
         if not self._restored:
             raise RuntimeError("restore() and read its log to the end before the first commit")
@@ -209,8 +216,8 @@ class Store:
         """Keep a copy of the state after unit `seq`, the last one committed; the log that it replaces goes.
 
         state : arrays that nobody changes any more, names not beginning with "storage/"
-        Without `wait` it is written beside the next commits, and a failure is only logged: the next one will do.
-        With it, raises psycopg.OperationalError when the database is lost.
+        Without `wait` it is written beside the next commits, and a failure is only logged: the next one will
+        do.  With it, raises psycopg.OperationalError when the database is lost.
         """
         if seq != self._seq:
             raise ValueError(f"a checkpoint of {seq} at {self._seq}: it is taken between two commits")

@@ -22,7 +22,8 @@ class Cursor(Protocol):
 def enable(cursor: Cursor) -> bool:
     """Return whether TimescaleDB serves this database, creating the extension where the server has it loaded.
 
-    A server that offers the extension without loading it at start counts as plain PostgreSQL: creating it would fail.
+    A server that offers the extension without loading it at start counts as plain PostgreSQL: creating it
+    would fail.
     """
     cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")
     if cursor.fetchone():
@@ -58,15 +59,18 @@ def maintain(connection: psycopg.Connection[Any], now: int, keep: Keep) -> None:
 def _jobs(keep: Keep) -> list[str]:
     """Return the statements that add what is missing of the background jobs.
 
-    An aggregate is never refreshed beyond the samples' retention: it would lose what it knows of dropped days.
+    An aggregate is never refreshed beyond the samples' retention: it would forget dropped days.
     """
-    refreshed = max(1, keep.samples_days - 1)
+    days = max(1, keep.samples_days - 1)
     return [
         "SELECT add_compression_policy('sample', compress_after => interval '2 days', if_not_exists => true)",
-        "SELECT add_continuous_aggregate_policy('rollup_1m', start_offset => interval"
-        f" '{refreshed} days', end_offset => interval '1 minute', schedule_interval => interval '1 minute',"
-        " if_not_exists => true)",
-        "SELECT add_continuous_aggregate_policy('rollup_1h', start_offset => interval"
-        f" '{refreshed} days', end_offset => interval '1 hour', schedule_interval => interval '10 minutes',"
-        " if_not_exists => true)",
+        _refresh("rollup_1m", days, end="1 minute", every="1 minute"),
+        _refresh("rollup_1h", days, end="1 hour", every="10 minutes"),
     ]
+
+
+def _refresh(aggregate: str, days: int, *, end: str, every: str) -> str:
+    return (
+        f"SELECT add_continuous_aggregate_policy('{aggregate}', start_offset => interval '{days} days',"
+        f" end_offset => interval '{end}', schedule_interval => interval '{every}', if_not_exists => true)"
+    )

@@ -14,7 +14,7 @@ from storage.ledger import Tally
 class Unit(Protocol):
     """One delivery; `ingest.batcher.Delivery` is one.
 
-    received, duplicates : readings per gateway's primary key (0 = unknown); duplicates are those that ingest found.
+    received, duplicates : readings per gateway's primary key, 0 = unknown; duplicates that ingest found
     now : ns · connected : False while the broker cannot be reached
     """
 
@@ -38,7 +38,7 @@ class Outcome:
 
     seq      of the newest durable unit: this one's, or still the last one's when this was a silent tick
     tally    the unit's part of the ledger
-    asked_all   a row that should have been new was there already, so every row was asked about (counted, never normal)
+    asked_all   a row that should have been new was there already, so every row was asked about: never normal
     again    it had been committed before: the answer was lost on its way
     """
 

@@ -147,6 +147,7 @@ CREATE TABLE alert (
 CREATE UNIQUE INDEX alert_open ON alert (rule, subject_kind, subject) WHERE closed_ns = 0;
 CREATE INDEX alert_enterprise ON alert (enterprise, opened_ns DESC);
 CREATE INDEX alert_opened ON alert (opened_ns DESC);
+CREATE INDEX alert_closed ON alert (closed_ns DESC) WHERE closed_ns <> 0;
 
 CREATE TABLE transition (
     alert text NOT NULL,
@@ -232,6 +233,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_open ON outbox (level DESC, created_ns, id) WHERE state IN ('todo', 'leased');
 CREATE INDEX outbox_alert ON outbox (alert);
 CREATE INDEX outbox_ended ON outbox (ended_ns) WHERE state IN ('sent', 'dead');
+CREATE INDEX outbox_dead ON outbox (ended_ns) WHERE state = 'dead';
 
 -- One row per attempt, written when it begins: an attempt that never ended has no result.
 CREATE TABLE receipt (
