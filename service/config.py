@@ -17,7 +17,6 @@ from alerts.policy import Policy
 from core.errors import ConfigError
 from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
 from service.lock import holder
-from service.planning import Watchfulness
 
 Port = Annotated[int, Between(1, 65535)]
 Seconds = Annotated[float, Between(0.001, 366 * 86_400, told=False)]
@@ -83,6 +82,7 @@ class Ingest:
     tick_s                without messages the detectors are told the time this often
     historical_after_s    older readings raise findings, and notify nobody
     future_tolerance_s    readings further ahead of our clock are rejected
+    too_old_days          readings older than this are rejected
     max_payload_bytes     longer messages are rejected
     queue_messages        messages that wait for the worker; when there are more, the broker has to wait
     """
@@ -93,8 +93,27 @@ class Ingest:
     tick_s: Seconds = 1.0
     historical_after_s: Seconds = 900.0
     future_tolerance_s: Seconds = 300.0
+    too_old_days: Days = 90
     max_payload_bytes: Annotated[int, Between(1024, 1 << 26)] = 256 << 10
     queue_messages: Count = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """When missing data is a fault of its own (rules Q-01, Q-02); all defaults of ours.
+
+    silence_periods    a series may be silent for so many of its periods ...
+    silence_floor_s    ... but never for less: a gateway may send once a minute what it samples each second
+    gateway_silence_s  all series of a gateway silent for so long: one alert about it instead of many
+    gap_periods        a gap of more periods than this restarts on- and off-delays: silence is no evidence
+    gap_floor_s        ... but never a shorter one
+    """
+
+    silence_periods: Annotated[float, Between(1, 1000)] = 3.0
+    silence_floor_s: Seconds = 180.0
+    gateway_silence_s: Seconds = 180.0
+    gap_periods: Annotated[float, Between(1, 1000)] = 3.0
+    gap_floor_s: Seconds = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +163,9 @@ class Notify:
     lease_s       a note that was taken and neither sent nor refused is free again after this
     retry_s       pause before the second attempt; it doubles each time, with jitter
     retry_max_s   the longest pause
-    attempts      after so many the note is dead and the operator is told
+    red_max_s     the longest pause of a red note
+    attempts      after so many the note is dead: the next channel is tried, or the operator told
+    max_age_s     so long after the decision it is dead as well
     poll_s        looks at the outbox this often, should a wake-up be lost
     """
 
@@ -153,7 +174,9 @@ class Notify:
     lease_s: Seconds = 60.0
     retry_s: Seconds = 2.0
     retry_max_s: Seconds = 300.0
+    red_max_s: Seconds = 15.0
     attempts: Annotated[int, Between(1, 1000)] = 12
+    max_age_s: Seconds = 86_400.0
     poll_s: Seconds = 1.0
 
 
@@ -162,9 +185,13 @@ class LogChannel:
     """Writes notes into the notifier's log: for trying out, and as the last resort.
 
     kind        log
+    path        a file that gets them too, as JSON lines
+    per_minute  no more than this
     """
 
     kind: Literal["log"] = "log"
+    path: str = ""
+    per_minute: Annotated[int, Between(1, 1_000_000)] = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +199,7 @@ class WecomRobot:
     """A group robot of WeCom (企业微信群机器人); the contact's address is the robot's key.
 
     kind        wecom_robot
-    key         used when the contact's address is empty
+    key         used when the contact's address names none
     url         where the robot listens
     per_minute  the provider takes 20 messages per minute and robot
     """
@@ -180,7 +207,7 @@ class WecomRobot:
     kind: Literal["wecom_robot"] = "wecom_robot"
     key: SecretText = field(default="", repr=False)
     url: str = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
-    per_minute: Annotated[int, Between(1, 10_000)] = 20
+    per_minute: Annotated[int, Between(1, 10_000)] = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +295,10 @@ class Config:
         Source("v1/gateway/telemetry", "thingsboard"),
     )
     ingest: Ingest = Ingest()
+    watch: Watch = Watch()
     database: Database = Database()
     retention: Retention = Retention()
     checkpoint: Checkpoint = Checkpoint()
-    watch: Watchfulness = Watchfulness()  # noqa: RUF009 - frozen
     alerts: Annotated[Policy, Without("channels", "link")] = Policy()  # noqa: RUF009 - frozen
     notify: Notify = Notify()
     channels: Mapping[str, Channel] = field(default_factory=lambda: {"log": LogChannel()})
@@ -293,12 +320,13 @@ class Config:
         return self.console.public_url.rstrip("/") or f"http://{self.console.host}:{self.console.port}"
 
 
-def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path | None = None, env: Mapping[str, str] = os.environ, *, running: bool = True) -> Config:
     """Read the configuration.  Raises ConfigError naming file, key, what was expected and the remedy.
 
-    Without `path` that of `find`; without that nothing but defaults and environment.
+    Without `path` that of `find`, or of `written` when what runs here is not meant; without that nothing but
+    defaults and environment.
     """
-    path = path or find(env)
+    path = path or (find(env) if running else written(env))
     given = merge(read_file(path) if path else {}, read_environment(Config, env))
     config = build(Config, given, file=str(path or "configuration"))
     check(config, str(path or "configuration"))
@@ -308,14 +336,19 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Confi
 def find(env: Mapping[str, str] = os.environ) -> Path | None:
     """Return the file that `load` reads when none is named; None when there is none.
 
-    The file that FENGSUI_CONFIG names; the one that a running `fengsui up` wrote into its folder (FENGSUI_DATA, or
-    .fengsui); fengsui.toml here.
+    That of FENGSUI_CONFIG; the one that a running `fengsui up` wrote into its folder (FENGSUI_DATA or .fengsui);
+    fengsui.toml here.
     """
+    folder = Path(env.get("FENGSUI_DATA") or ".fengsui")
+    if not env.get("FENGSUI_CONFIG") and holder(folder):
+        return folder / "config.toml"
+    return written(env)
+
+
+def written(env: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file that a person wrote; None when there is none."""
     if named := env.get("FENGSUI_CONFIG"):
         return Path(named)
-    folder = Path(env.get("FENGSUI_DATA") or ".fengsui")
-    if holder(folder):
-        return folder / "config.toml"
     return Path("fengsui.toml") if Path("fengsui.toml").exists() else None
 
 

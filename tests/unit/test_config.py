@@ -1,12 +1,14 @@
 """The configuration: what is not understood stops the start and says what to do."""
 
 import dataclasses
+import inspect
 import tomllib
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from alerts.notify import KINDS
 from core.errors import ConfigError
 from core.levels import Level
 from service.config import Channel, Config, LogChannel, Source, Webhook, WecomRobot, check, find, load
@@ -53,6 +55,17 @@ def test_the_example_explains_every_key():
     for kind in kinds:
         if kind.__module__ == "service.config":
             assert set(meanings(kind)) == {field.name for field in dataclasses.fields(kind)}, kind
+
+
+@pytest.mark.parametrize("kind", get_args(Channel))
+def test_a_channels_keys_are_what_its_code_takes(kind):
+    ours = {field.name: field.default for field in dataclasses.fields(kind)}
+    takes = inspect.signature(KINDS[ours.pop("kind")]).parameters
+    assert {name: takes[name].default for name in ours} == ours
+
+
+def test_every_kind_of_channel_can_be_configured():
+    assert {kind().kind for kind in get_args(Channel)} == set(KINDS)
 
 
 def test_the_manual_holds_the_example():

@@ -1,0 +1,107 @@
+"""`fengsui up`: everything on this machine, in one folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.options import DEFAULT_DATA, ConfigFile, Data
+
+if TYPE_CHECKING:
+    from service.child import Child
+    from service.config import Config
+
+READY_TIMEOUT_S = 60.0
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+
+
+def up(
+    config: ConfigFile = None,
+    data: Data = DEFAULT_DATA,
+    *,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Add the simulated town of twenty enterprises.")
+    ] = False,
+) -> None:
+    """Run broker, database, pipeline, notifier and console here, until Ctrl-C.
+
+    fengsui up --demo
+
+    Everything is kept in one folder (--data); a second `up` in the same folder is refused.
+    Ctrl-C stops all of it in order; a second Ctrl-C at once.
+    """
+    from service import logs
+    from service.config import load
+    from service.supervisor import run
+
+    settings = load(config, running=False)
+    logs.configure(settings.log)
+    herald = Herald(Path(data), demo=demo)
+    run(settings, Path(data), demo=demo, on_change=herald.hear, on_round=herald.round)
+
+
+class Herald:
+    """Tells the person at the terminal when everything is ready, and where to look."""
+
+    def __init__(self, data: Path, *, demo: bool) -> None:
+        self.data, self.demo = data, demo
+        self.config: Config | None = None
+        self.children: list[Child] = []
+        self._began = self._looked = time.monotonic()
+        self._done = False
+
+    def hear(self, config: Config, children: list[Child]) -> None:
+        """Take what is known now."""
+        self.config, self.children = config, children
+
+    def round(self) -> None:
+        """Look twice a second whether all are ready; say so once."""
+        now = time.monotonic()
+        if self._done or self.config is None or now - self._looked < 0.5:
+            return
+        self._looked = now
+        waiting = self._waiting(self.config)
+        if waiting and now - self._began < READY_TIMEOUT_S:
+            return
+        self._done = True
+        self._banner(self.config, waiting)
+
+    def _waiting(self, config: Config) -> list[str]:
+        from service.status import answers, ready
+
+        metrics = config.metrics
+        ports = {"pipeline": metrics.pipeline_port, "notifier": metrics.notifier_port}
+        found = [
+            f"{name} {why}" for name, port in ports.items() if (why := ready(f"http://{metrics.host}:{port}"))
+        ]
+        if not answers(f"http://{config.console.host}:{config.console.port}/"):
+            found.append("console does not answer")
+        return found
+
+    def _banner(self, config: Config, waiting: list[str]) -> None:
+        from rich.console import Console
+        from rich.panel import Panel
+
+        metrics, embedded = config.metrics, config.embedded
+        password = self.data / "admin_password"
+        lines = [
+            f"console    {config.console_url}/   user admin, password in {password}",
+            f"MQTT       {embedded.mqtt_host}:{config.mqtt.port}   QoS 1, docs/wire.md",
+            f"metrics    http://{metrics.host}:{metrics.pipeline_port}/metrics, :{metrics.notifier_port}/metrics",
+            f"logs       {self.data / 'log'}",
+        ]
+        if embedded.postgres_port:
+            where = self.data / "postgres" / "password"
+            lines.append(f"PostgreSQL 127.0.0.1:{embedded.postgres_port}   user fengsui, password in {where}")
+        lines.append("look       fengsui status   fengsui alerts list   Ctrl-C ends it")
+        title = (
+            "烽燧 Fengsui is ready" if not waiting else "烽燧 Fengsui is not ready yet: " + "; ".join(waiting)
+        )
+        style = "yellow" if waiting else "green"
+        Console(soft_wrap=False).print(Panel("\n".join(lines), title=title, border_style=style, expand=False))

@@ -1,0 +1,192 @@
+"""What `fengsui up` runs: from the configuration and a folder to addresses, servers and programs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.errors import ServerError
+from service.child import Child, Program
+from service.config import Config, Console, Embedded, Metrics, Mqtt
+from service.config_text import to_toml
+from service.embedded.nats import Nats, NatsSettings
+from service.embedded.port import free_port, is_free
+from service.embedded.postgres import Postgres
+from service.orm import write_secret
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Everything that `fengsui up` keeps."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "up.json"
+
+    @property
+    def admin_password(self) -> Path:
+        return self.path / "admin_password"
+
+    def log(self, name: str) -> Path:
+        return self.path / "log" / f"{name}.log"
+
+    def secret(self, name: str) -> str:
+        """Return a random text, made once and kept."""
+        path = self.path / name
+        if not path.exists():
+            write_secret(path, secrets.token_urlsafe(48))
+        return path.read_text(encoding="utf-8")
+
+
+def settle(config: Config, folder: Folder) -> Config:
+    """Return the configuration with ports that are free now, and with secrets of the folder's own.
+
+    A customary port that is taken gives way to the next; one that the configuration names is insisted on.
+    Raises ServerError when such a port is taken.
+    """
+    taken: set[int] = set()
+
+    def settled(key: str, wanted: int, customary: int, host: str) -> int:
+        if wanted != customary and (wanted in taken or not is_free(wanted, host)):
+            raise ServerError(f"port {wanted} on {host} ({key}) is taken. Free it, or name another")
+        port = free_port(wanted, host=host, taken=taken)
+        taken.add(port)
+        return port
+
+    mqtt, console, metrics, embedded = config.mqtt, config.console, config.metrics, config.embedded
+    return replace(
+        config,
+        mqtt=replace(
+            mqtt,
+            host=_reachable(embedded.mqtt_host),
+            port=settled("[mqtt] port", mqtt.port, Mqtt().port, embedded.mqtt_host),
+            tls=False,
+        ),
+        console=replace(
+            console,
+            port=settled("[console] port", console.port, Console().port, console.host),
+            secret_key=console.secret_key or folder.secret("secret_key"),
+        ),
+        metrics=replace(
+            metrics,
+            pipeline_port=settled(
+                "[metrics] pipeline_port", metrics.pipeline_port, Metrics().pipeline_port, metrics.host
+            ),
+            notifier_port=settled(
+                "[metrics] notifier_port", metrics.notifier_port, Metrics().notifier_port, metrics.host
+            ),
+        ),
+        embedded=replace(
+            embedded,
+            postgres_port=embedded.postgres_port
+            and settled(
+                "[embedded] postgres_port", embedded.postgres_port, Embedded().postgres_port, LOOPBACK
+            ),
+        ),
+        # Our programs write into files.
+        log=replace(config.log, format="json" if config.log.format == "auto" else config.log.format),
+    )
+
+
+def _reachable(host: str) -> str:
+    """Return where our own programs find a server that listens on `host`."""
+    return LOOPBACK if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
+
+
+def servers(config: Config, folder: Folder, give_up: Callable[[], bool]) -> tuple[Nats, Postgres]:
+    """Return broker and database of the folder, not started."""
+    broker = Nats(
+        folder.path / "nats",
+        host=config.embedded.mqtt_host,
+        port=config.mqtt.port,
+        settings=NatsSettings(
+            max_ack_pending=config.mqtt.max_ack_pending,
+            ack_wait_s=config.mqtt.ack_wait_s,
+            username=config.mqtt.username,
+            password=config.mqtt.password,
+        ),
+        log=folder.log("nats"),
+        give_up=give_up,
+    )
+    database = Postgres(
+        folder.path / "postgres",
+        tcp_port=config.embedded.postgres_port,
+        log=folder.log("postgres"),
+        give_up=give_up,
+    )
+    return broker, database
+
+
+def write_config(config: Config, folder: Folder) -> None:
+    """Write what our programs and the other commands read while we run; it holds secrets."""
+    write_secret(folder.config, "# Written by `fengsui up`, gone when it ends.\n\n" + to_toml(config))
+
+
+def preparation(folder: Folder, *, demo: bool) -> Program:
+    """Return the program that makes tables, first user and demo town, and ends."""
+    words = ["migrate", "--config", str(folder.config), "--admin-password-file", str(folder.admin_password)]
+    return _program("migrate", words + (["--demo-town"] if demo else []), folder)
+
+
+def programs(folder: Folder, *, demo: bool) -> list[Child]:
+    """Return what runs beside the servers, in the order of starting."""
+    children = [
+        Child(name, _program(name, ["run", name, "--config", str(folder.config)], folder))
+        for name in ("pipeline", "notifier", "console")
+    ]
+    if demo:
+        backlog = str(folder.path / "town.backlog")
+        words = ["run", "town", "--config", str(folder.config), "--backlog", backlog]
+        children.append(Child("town", _program("town", words, folder)))
+    return children
+
+
+def _program(name: str, words: list[str], folder: Folder) -> Program:
+    # -P: a folder `core` where the user happens to stand must not be taken for ours.
+    command = [sys.executable, "-P", "-m", "service.cli", *words]
+    return Program(command, log=folder.log(name), env=_environment(os.environ))
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of our programs: what ours said is in the written configuration already."""
+    return {name: value for name, value in env.items() if not name.startswith("FENGSUI_")}
+
+
+def describe(config: Config, folder: Folder, children: Sequence[Child]) -> dict[str, object]:
+    """Return what `fengsui status` starts from; no secrets in it."""
+    metrics, embedded = config.metrics, config.embedded
+    return {
+        "pid": os.getpid(),
+        "data": str(folder.path),
+        "addresses": {
+            "console": config.console_url,
+            "mqtt": f"mqtt://{embedded.mqtt_host}:{config.mqtt.port}",
+            "pipeline": f"http://{metrics.host}:{metrics.pipeline_port}",
+            "notifier": f"http://{metrics.host}:{metrics.notifier_port}",
+            "postgres": f"{LOOPBACK}:{embedded.postgres_port}" if embedded.postgres_port else "unix socket",
+        },
+        "children": [_describe(child) for child in children],
+    }
+
+
+def _describe(child: Child) -> dict[str, object]:
+    return {
+        "name": child.name,
+        "state": child.state,
+        "pid": child.runnable.pid if child.runnable.is_alive() else 0,
+        "restarts": child.restarts,
+        "last_exit": child.last_exit,
+        "log": str(child.runnable.log),
+    }
