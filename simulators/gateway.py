@@ -11,15 +11,15 @@ from itertools import groupby
 from operator import attrgetter
 
 import structlog
-from aiomqtt import Client, MqttError, Will
+from aiomqtt import MqttError, Will
 
-from simulators.backlog import Backlog
+from simulators.backlog import Backlog, Message
+from simulators.line import Connection, Line, connected
 
 log = structlog.get_logger("simulators.gateway")
 
 # Unacknowledged publishes at a time, per gateway: a backlog drains at loopback speed, and stays in order.
 WINDOW = 20
-KEEP_ALIVE_S = 30
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 15.0
 
 
@@ -32,16 +32,6 @@ class Reading:
     signal: str
     t: float
     value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Where the broker is and who we are there."""
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = None
 
 
 def messages(readings: list[Reading]) -> list[tuple[str, str, bytes]]:
@@ -76,56 +66,45 @@ class Gateway:
         while True:
             began = time.monotonic()
             try:
-                async with self._client() as client:
-                    await self._talk(client)
+                will = Will(self._status_topic, b'{"online":false}', qos=1)
+                async with connected(self._line, identifier=self.code, window=WINDOW, will=will) as line:
+                    await self._talk(line)
+                reason = "the broker went away"
             except (MqttError, OSError) as error:
-                log.info(
-                    "line lost", gateway=self.code, error=str(error), waiting=self._backlog.depth(self.code)
-                )
+                reason = str(error)
             finally:
                 self.online = False
+            log.info("line lost", gateway=self.code, reason=reason, waiting=self._backlog.depth(self.code))
             delay_s = FIRST_DELAY_S if time.monotonic() - began > LONGEST_DELAY_S else delay_s
             await asyncio.sleep(random.uniform(0, delay_s))
             delay_s = min(LONGEST_DELAY_S, delay_s * 1.8)
-
-    def _client(self) -> Client:
-        return Client(
-            self._line.host,
-            self._line.port,
-            identifier=self.code,
-            username=self._line.username,
-            password=self._line.password,
-            keepalive=KEEP_ALIVE_S,
-            timeout=10,
-            will=Will(self._status_topic, b'{"online":false}', qos=1),
-        )
 
     @property
     def _status_topic(self) -> str:
         return f"fs/v1/{self.code}/$status"
 
-    async def _talk(self, client: Client) -> None:
-        client.pending_calls_threshold = WINDOW + 1
+    async def _talk(self, line: Connection) -> None:
+        """Send what waits, then what comes; return when the line is lost."""
         status = json.dumps({"online": True, "ts": time.time_ns() // 1_000_000})
-        await client.publish(self._status_topic, status.encode(), qos=1)
-        self.online = True
-        while True:
-            self._something.clear()
-            waiting = self._backlog.oldest(self.code, WINDOW)
-            if waiting:
-                await self._send(client, waiting)
-            else:
-                await self._something.wait()
+        self.online = all(await line.publish([(self._status_topic, status.encode())]))
+        lost = asyncio.ensure_future(line.wait_lost())
+        try:
+            while self.online and not lost.done():
+                self._something.clear()
+                waiting = self._backlog.oldest(self.code, WINDOW)
+                if waiting:
+                    self.online = await self._send(line, waiting)
+                else:
+                    something = asyncio.ensure_future(self._something.wait())
+                    await asyncio.wait({lost, something}, return_when=asyncio.FIRST_COMPLETED)
+                    something.cancel()
+        finally:
+            lost.cancel()
 
-    async def _send(self, client: Client, waiting: list[tuple[int, str, bytes]]) -> None:
-        """Publish in order, forget what was acknowledged; the rest stays and the line counts as lost."""
-        results = await asyncio.gather(
-            *(client.publish(topic, payload, qos=1) for _, topic, payload in waiting), return_exceptions=True
-        )
-        pairs = list(zip(waiting, results, strict=True))
-        acknowledged = [message[0] for message, result in pairs if result is None]
+    async def _send(self, line: Connection, waiting: list[Message]) -> bool:
+        """Publish in order, forget what was acknowledged; return whether that was all."""
+        answers = await line.publish([message[1:] for message in waiting])
+        acknowledged = [message[0] for message, ok in zip(waiting, answers, strict=True) if ok]
         self._backlog.done(self.code, acknowledged)
         self.acknowledged += len(acknowledged)
-        for result in results:
-            if result is not None:
-                raise result
+        return all(answers)

@@ -8,18 +8,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 
-from aiomqtt import Client, MqttError
+from aiomqtt import MqttError
 
 from core.errors import ConfigError
 from core.time import MINUTE, MS, SECOND
-from simulators.gateway import Line
+from simulators.line import Line, connected
 from simulators.recording import Row, Survey
 
 # Publishes under way at a time: beyond this the broker's answer is not what limits.
 WINDOW = 200
-LONGEST_DELAY_S = 5.0
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 
 
 class At(StrEnum):
@@ -100,29 +99,24 @@ async def publish(
     """
     chunks = _chunks(rows, pace)
     chunk = await anext(chunks, None)
-    delay_s = 0.1
+    delay_s = FIRST_DELAY_S
     while chunk:
         try:
-            async with _client(line, gateway) as client:
+            async with connected(line, identifier=gateway, window=WINDOW) as connection:
                 while chunk:
-                    chunk = await _send(client, chunk, gateway=gateway, shift=shift, told=told)
-                    delay_s = 0.1
-                    chunk = chunk or await anext(chunks, None)
+                    answers = await connection.publish([message(row, gateway, shift) for row in chunk])
+                    # What stands behind a lost row is sent again too: a repeat does no harm.
+                    done = answers.index(False) if False in answers else len(answers)
+                    if done:
+                        n_values = sum(len(row.values) for row in chunk[:done])
+                        told(done, n_values, chunk[done - 1].t + shift)
+                        delay_s = FIRST_DELAY_S
+                    chunk = chunk[done:] or await anext(chunks, None)
+                    if done < len(answers):
+                        break
         except (MqttError, OSError):
             await asyncio.sleep(delay_s)
             delay_s = min(LONGEST_DELAY_S, delay_s * 2)
-
-
-def _client(line: Line, gateway: str) -> Client:
-    return Client(
-        line.host,
-        line.port,
-        identifier=gateway,
-        username=line.username,
-        password=line.password,
-        max_inflight_messages=WINDOW,
-        timeout=30,
-    )
 
 
 async def _chunks(rows: Iterable[Row], pace: Pace) -> AsyncIterator[list[Row]]:
@@ -143,23 +137,3 @@ async def _chunks(rows: Iterable[Row], pace: Pace) -> AsyncIterator[list[Row]]:
             chunk = []
     if chunk:
         yield chunk
-
-
-async def _send(
-    client: Client, chunk: list[Row], *, gateway: str, shift: int, told: Callable[[int, int, int], None]
-) -> list[Row]:
-    """Publish a chunk; return the rows that have no PUBACK, from the first such row on."""
-    client.pending_calls_threshold = WINDOW + 1
-    calls = (client.publish(*message(row, gateway, shift), qos=1) for row in chunk)
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    # Everything behind a lost row is sent again too: a repeat does no harm, a changed order does.
-    lost = next((place for place, result in enumerate(results) if result is not None), len(chunk))
-    done = chunk[:lost]
-    if done:
-        told(len(done), sum(len(row.values) for row in done), done[-1].t + shift)
-    error = results[lost] if lost < len(chunk) else None
-    if error is not None and not isinstance(error, MqttError):
-        raise error
-    if error is not None and not done:
-        raise error
-    return list(islice(chunk, lost, None))

@@ -12,7 +12,8 @@ import structlog
 
 from simulators import town
 from simulators.backlog import Backlog
-from simulators.gateway import Gateway, Line, Reading, messages
+from simulators.gateway import Gateway, Reading, messages
+from simulators.line import Line
 
 log = structlog.get_logger("simulators.town")
 

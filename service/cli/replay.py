@@ -12,7 +12,7 @@ from service.cli.options import ConfigFile
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from simulators.gateway import Line
+    from simulators.line import Line
     from simulators.recording import Recording, Survey
     from simulators.replay import At
 
@@ -87,7 +87,7 @@ def _publish(
 
     from core.time import clock_ns
     from service.config import load
-    from simulators.gateway import Line
+    from simulators.line import Line
     from simulators.replay import Pace, publish, shift_ns
 
     mqtt = load(config).mqtt

@@ -12,7 +12,8 @@ from collections import defaultdict
 import aiomqtt
 
 from simulators.backlog import Backlog
-from simulators.gateway import Gateway, Line
+from simulators.gateway import Gateway
+from simulators.line import Line
 
 PATIENCE_S = 60
 
