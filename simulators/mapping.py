@@ -112,7 +112,7 @@ def _check(mapping: Mapping, where: str) -> None:
         raise ConfigError(f"{where} device", "{run} goes with a table [run]", "Give both or neither")
     try:
         ZoneInfo(time.zone)
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise ConfigError(
             f"{where} [time] zone", f"{time.zone!r} is no zone", "E.g. Asia/Shanghai"
         ) from error
