@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import psycopg
 import structlog
-from storage.alerts import pending_commands
-from storage.maintenance import maintain
 
 from alerts.changes import Command
 from core.time import clock_ns, seconds
 from registry.catalog import Catalog
 from registry.load import load_catalog, registry_version
+from storage.alerts import pending_commands
+from storage.maintenance import Keep, maintain
 
 log = structlog.get_logger("keeper")
 
@@ -37,11 +37,11 @@ class Keeper(threading.Thread):
     """Fills the slots `commands()` and `catalog()`; see the module."""
 
     def __init__(
-        self, dsn: str, *, catalog: Catalog, version: str, rounds: Rounds = Rounds(),
+        self, dsn: str, *, catalog: Catalog, version: str, keep: Keep, rounds: Rounds = Rounds(),
         on_catalog: Callable[[str], None] = lambda _result: None,
     ) -> None:  # fmt: skip
         super().__init__(name="keeper", daemon=True)
-        self._dsn, self._rounds, self._on_catalog = dsn, rounds, on_catalog
+        self._dsn, self._keep, self._rounds, self._on_catalog = dsn, keep, rounds, on_catalog
         self._lock = threading.Lock()
         self._commands: list[Command] = []
         self._catalog: Catalog | None = None
@@ -120,5 +120,5 @@ class Keeper(threading.Thread):
     def _maintain(self, connection: psycopg.Connection) -> None:
         now = clock_ns()
         if now - self._maintained >= seconds(self._rounds.maintain_s):
-            maintain(connection, now)
+            maintain(connection, now, self._keep)
             self._maintained = now

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter as Count
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alerts.changes import Changes
+from core.time import SECOND, clock_ns
+from ingest.batcher import Delivery
+from storage.unit import Outcome
 
 # From one message to a full batch, and from half a millisecond to a slow disk.
 _COUNTS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
@@ -59,6 +70,47 @@ class PipelineMetrics:
         self.catalog_loads = Counter(
             "fengsui_catalog_loads", "Times the registry was taken over anew", ["result"], registry=registry
         )
+
+        self.totals: Count[str] = Count()
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent inside to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage.labels(stage).observe(time.perf_counter() - start)
+
+    def count(self, delivery: Delivery, changes: Changes, outcome: Outcome) -> None:
+        """Take one committed unit into all counters."""
+        part = {
+            "received": sum(delivery.received.values()),
+            "stored": sum(outcome.stored.values()),
+            "duplicate": sum(outcome.duplicate.values()),
+        }
+        for name, n in part.items():
+            getattr(self, name).inc(n)
+        self.totals.update(part, rejected=len(delivery.rejects), messages_committed=delivery.messages)
+        for reason, n in Count(reject.reason for reject in delivery.rejects).items():
+            self.rejected.labels(reason).inc(n)
+        if delivery.messages:
+            self.batch.observe(len(delivery.batch))
+            self.lag.set((clock_ns() - delivery.first_arrived) / SECOND)
+        self._count_changes(delivery.now, changes)
+
+    def _count_changes(self, now: int, changes: Changes) -> None:
+        self.findings.inc(len(changes.findings))
+        for alert in changes.alerts:
+            if alert.opened == now:
+                self.alerts_raised.labels(alert.level.en).inc()
+
+    def status(self) -> dict[str, Any]:
+        """Return what was counted since the start, for people."""
+        return {
+            "messages_committed": self.totals["messages_committed"],
+            "ledger": {name: self.totals[name] for name in ("received", "stored", "duplicate", "rejected")},
+        }
 
 
 class NotifierMetrics:

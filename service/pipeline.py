@@ -11,26 +11,28 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 import psycopg
 import structlog
-from ingest.batcher import Delivery
-from ingest.order import Order
 from numpy.typing import NDArray
-from storage.store import Outcome, Store
 
 from alerts.changes import Changes, Command
 from alerts.desk import Desk
+from alerts.policy import Policy
 from core.batch import Batch
 from core.events import Events
 from core.time import seconds
 from detectors.bank import Bank
+from detectors.plan import Plan
+from ingest.batcher import Delivery
+from ingest.order import Order
 from registry.catalog import Catalog
 from service.metrics import PipelineMetrics
+from storage.store import Store
+from storage.unit import Outcome
 
 log = structlog.get_logger("pipeline")
 T = TypeVar("T")
@@ -46,7 +48,7 @@ class Source(Protocol):
 
 
 class Inbox(Protocol):
-    """What the keeper thread has for the worker; each call empties the slot."""
+    """What the keeper has for the worker; each call empties the slot."""
 
     def commands(self) -> Sequence[Command]: ...
     def catalog(self) -> Catalog | None: ...
@@ -54,47 +56,35 @@ class Inbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often what is not part of every batch is done."""
+    """How often a checkpoint is taken, and how patiently a lost database is waited for."""
 
     checkpoint_s: float = 30.0
     retry_s: float = 0.2
     retry_max_s: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What stays as it is while the process lives: how a registry becomes a plan, and who is told."""
+
+    plan: Callable[[Catalog], Plan]
+    policy: Policy
+    pace: Pace = Pace()
+
+
 class Pipeline:
-    """Owns the detectors' and the desk's state between restore() and the last commit."""
+    """Owns the detectors' and the desk's state from `restore` to the last commit."""
 
     def __init__(
-        self,
-        *,
-        source: Source,
-        bank: Bank,
-        desk: Desk,
-        store: Store,
-        inbox: Inbox,
-        metrics: PipelineMetrics,
-        configure: Callable[[Catalog], None],
-        pace: Pace = Pace(),
-    ) -> None:
-        self.source, self.bank, self.desk, self.store = source, bank, desk, store
-        self.inbox, self.metrics, self.configure, self.pace = inbox, metrics, configure, pace
+        self, *, source: Source, bank: Bank, desk: Desk, store: Store, inbox: Inbox,
+        terms: Terms, metrics: PipelineMetrics,
+    ) -> None:  # fmt: skip
+        self.source, self.bank, self.desk, self.store, self.inbox = source, bank, desk, store, inbox
+        self.terms, self.metrics = terms, metrics
         self.seq = 0
         self._checkpoint_due = 0
 
-    def restore(self) -> None:
-        """Become what the process before us was: newest checkpoint, then the log since, by the same steps."""
-        restored = self.store.restore()
-        if restored.state is not None:
-            self.bank.restore(_part(restored.state, "bank/"))
-            self.source.order.restore(_part(restored.state, "order/"))
-        self.seq = restored.seq
-        n_replayed = 0
-        for entry in restored.log:
-            self.bank.replay(entry.batch, entry.nows, connected=entry.connected)
-            self.source.order.observe(entry.batch)
-            self.seq, n_replayed = entry.seq, n_replayed + 1
-        log.info("restored", seq=self.seq, replayed_batches=n_replayed, checkpoint=restored.state is not None)
-
+    # ── the flow ──────────────────────────────────────────────────────────────
     def run(self) -> None:
         """Work until the source ends; then leave a checkpoint, so that the next start is quick."""
         for delivery in self.source.deliveries():
@@ -103,25 +93,74 @@ class Pipeline:
 
     def step(self, delivery: Delivery) -> None:
         """Take one delivery from detection to acknowledgement."""
-        self._take_over_registry()
-        commands = self.inbox.commands()
-        with self._stage("detect"):
+        stage = self.metrics.timed
+        with stage("detect"):
             events = self._detect(delivery)
-        with self._stage("decide"):
-            changes = self.desk.step(events, delivery.now, commands)
-        with self._stage("commit"):
+        with stage("decide"):
+            changes = self.desk.step(events, delivery.now, self.inbox.commands())
+        with stage("commit"):
             outcome = self._commit(delivery, changes)
-        delivery.ack()
-        self._count(delivery, changes, outcome)
-        if delivery.now >= self._checkpoint_due:
-            self.checkpoint()
-            self._checkpoint_due = delivery.now + seconds(self.pace.checkpoint_s)
+        with stage("ack"):
+            delivery.ack()
+        self.metrics.count(delivery, changes, outcome)
+        self._between_batches(delivery.now)
 
     def _detect(self, delivery: Delivery) -> Events:
-        """Time stands still for the bank while the broker is away: our blindness is not a sensor's silence."""
+        """While the broker is away time stands still for the bank: our blindness is no sensor's silence."""
         if not delivery.connected:
             return Events.empty()
         return self.bank.step(delivery.batch.live(), delivery.now)
+
+    def _commit(self, delivery: Delivery, changes: Changes) -> Outcome:
+        """Commit one unit; one whose answer was lost on the way back is found again by its seq."""
+        gateway_of = self.source.catalog.gateway
+        outcome = self._until_durable(lambda: self.store.commit(self.seq + 1, delivery, changes, gateway_of))
+        self.seq = outcome.seq
+        return outcome
+
+    def _between_batches(self, now: int) -> None:
+        catalog = self.inbox.catalog()
+        if catalog is not None:
+            self.take_over(catalog, now)
+        elif now >= self._checkpoint_due:
+            self.checkpoint()
+            self._checkpoint_due = now + seconds(self.terms.pace.checkpoint_s)
+
+    # ── restart and reload ────────────────────────────────────────────────────
+    def restore(self) -> int:
+        """Become what the process before us was: newest checkpoint, then the log since, by the same steps.
+
+        Returns the newest `now` seen, ns: time must not go back behind it.
+        """
+        restored = self.store.restore()
+        if restored.state is not None:
+            self.bank.restore(_part(restored.state, "bank/"))
+            self.source.order.restore(_part(restored.state, "order/"))
+        self.seq, newest, n_replayed = restored.seq, 0, 0
+        for entry in restored.log:
+            for tick in entry.nows[:-1]:
+                self.bank.step(Batch.empty(), tick)
+            newest = entry.nows[-1]
+            if entry.connected:
+                self.bank.step(entry.batch.live(), newest)
+            self.source.order.observe(entry.batch)
+            self.seq, n_replayed = entry.seq, n_replayed + 1
+        log.info("restored", seq=self.seq, replayed=n_replayed, from_checkpoint=restored.state is not None)
+        return newest
+
+    def take_over(self, catalog: Catalog, now: int) -> None:
+        """Go on under another registry.
+
+        What the change of limits itself clears is committed as a unit of its own.  Then the state is
+        checkpointed before the next batch, so that no part of the log is ever replayed under other limits.
+        """
+        events = self.bank.configure(self.terms.plan(catalog), now)
+        self.desk.reload(catalog, self.bank.rules, self.terms.policy)
+        self.source.catalog = catalog
+        if len(events):
+            unit = _nothing_came(now)
+            self._commit(unit, self.desk.step(events, now))
+        self.checkpoint(wait=True)
 
     def checkpoint(self, *, wait: bool = False) -> None:
         """Hand a copy of the state to the store; the log before it goes once it is durable."""
@@ -129,27 +168,9 @@ class Pipeline:
         state |= {f"order/{name}": array for name, array in self.source.order.snapshot().items()}
         self._until_durable(lambda: self.store.checkpoint(self.seq, state, wait=wait))
 
-    def _take_over_registry(self) -> None:
-        """Reconfigure between two batches, with a checkpoint so that no log is replayed under other limits."""
-        catalog = self.inbox.catalog()
-        if catalog is None:
-            return
-        self.checkpoint(wait=True)
-        self.configure(catalog)
-        self.checkpoint(wait=True)
-
-    def _commit(self, delivery: Delivery, changes: Changes) -> Outcome:
-        """Commit one unit; one whose answer was lost on the way back is found again by its seq."""
-        seq = self.seq + 1
-        outcome = self._until_durable(
-            lambda: self.store.commit(seq, delivery, changes, self.source.catalog.gateway)
-        )
-        self.seq = outcome.seq
-        return outcome
-
     def _until_durable(self, write: Callable[[], T]) -> T:
         """Try again, ever slower, until the database answers; meanwhile nothing is acknowledged (law 10)."""
-        pause_s = self.pace.retry_s
+        pause_s = self.terms.pace.retry_s
         while True:
             try:
                 return write()
@@ -157,33 +178,13 @@ class Pipeline:
                 log.warning("database lost, waiting", error=str(lost).strip(), pause_s=round(pause_s, 2))
                 self.metrics.commit_retries.inc()
                 time.sleep(pause_s * random.uniform(0.5, 1.0))
-                pause_s = min(2 * pause_s, self.pace.retry_max_s)
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.metrics.stage.labels(name).observe(time.perf_counter() - start)
-
-    def _count(self, delivery: Delivery, changes: Changes, outcome: Outcome) -> None:
-        metrics = self.metrics
-        if len(delivery.batch) or delivery.rejects:
-            metrics.batch.observe(len(delivery.batch))
-        metrics.received.inc(sum(delivery.received.values()))
-        metrics.stored.inc(sum(outcome.stored.values()))
-        metrics.duplicate.inc(sum(outcome.duplicate.values()))
-        for reject in delivery.rejects:
-            metrics.rejected.labels(reject.reason).inc()
-        metrics.findings.inc(len(changes.findings))
-        for alert in changes.alerts:
-            if alert.opened == delivery.now:
-                metrics.alerts_raised.labels(alert.level.en).inc()
+                pause_s = min(2 * pause_s, self.terms.pace.retry_max_s)
 
 
 def _part(state: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, NDArray[np.generic]]:
     return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
 
 
-__all__ = ["Batch", "Inbox", "Pace", "Pipeline", "Source"]
+def _nothing_came(now: int) -> Delivery:
+    """A unit for decisions that no reading caused; no tick either: a replay does not step the bank with it."""
+    return Delivery(Batch.empty(), (), {}, {}, 0, now, connected=False, first_arrived=now, ack=lambda: None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,25 +12,7 @@ from core.levels import Level
 from core.time import seconds
 from detectors.plan import Plan, Silences, Thresholds
 from registry.catalog import Catalog
-
-
-@dataclass(frozen=True, slots=True)
-class Watchfulness:
-    """Numbers about missing data that an officer may dispute; all are defaults of ours (rules Q-01, Q-02).
-
-    silence_periods    a series may be silent for so many of its periods ...
-    silence_floor_s    ... but never for less: a gateway may send once a minute what it samples each second
-    gateway_silence_s  all series of a gateway silent for so long: one alert about it instead of many
-    gap_periods        a gap of more periods than this restarts on- and off-delays: silence is no evidence
-    gap_floor_s        ... but never a shorter one
-    """
-
-    silence_periods: float = 3.0
-    silence_floor_s: float = 180.0
-    gateway_silence_s: float = 180.0
-    gap_periods: float = 3.0
-    gap_floor_s: float = 60.0
-
+from service.config import Watch
 
 LIMIT = Rule(
     code="LIMIT",
@@ -62,7 +44,7 @@ GATEWAY_SILENT = Rule(
 )
 
 
-def plan_of(catalog: Catalog, watch: Watchfulness) -> Plan:
+def plan_of(catalog: Catalog, watch: Watch) -> Plan:
     """Return what is to be detected; row 0, 1, 2 of the rules are LIMIT, Q-02 and Q-01."""
     rules = tuple(_versioned(rule) for rule in (LIMIT, SERIES_SILENT, GATEWAY_SILENT))
     return Plan(
@@ -78,7 +60,7 @@ def _versioned(rule: Rule) -> Rule:
     return replace(rule, version=hashlib.sha256(repr(rule).encode()).hexdigest()[:12])
 
 
-def _thresholds(catalog: Catalog, watch: Watchfulness) -> Thresholds:
+def _thresholds(catalog: Catalog, watch: Watch) -> Thresholds:
     limits = catalog.limits
     keep = catalog.active[limits.series]
     series = limits.series[keep]
@@ -98,7 +80,7 @@ def _thresholds(catalog: Catalog, watch: Watchfulness) -> Thresholds:
     )
 
 
-def _silences(catalog: Catalog, watch: Watchfulness) -> Silences:
+def _silences(catalog: Catalog, watch: Watch) -> Silences:
     series = np.flatnonzero(catalog.active & (catalog.period > 0)).astype(np.int32)
     allowed = np.maximum(catalog.period[series] * watch.silence_periods, seconds(watch.silence_floor_s))
     return Silences(
@@ -109,7 +91,7 @@ def _silences(catalog: Catalog, watch: Watchfulness) -> Silences:
     )
 
 
-def _gateway_silences(catalog: Catalog, watch: Watchfulness) -> Silences:
+def _gateway_silences(catalog: Catalog, watch: Watch) -> Silences:
     """Watch gateways that have at least one series with a period; others may be rightly silent."""
     watched = catalog.active & (catalog.period > 0)
     gateways = np.unique(catalog.gateway[watched])

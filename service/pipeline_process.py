@@ -1,0 +1,156 @@
+"""The pipeline as a process: everything it needs is made here, joined, run, and ended in order."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import structlog
+
+from alerts.desk import Desk
+from core.time import clock_ns
+from detectors.bank import Bank
+from ingest.settings import BrokerSettings, IngestSettings
+from ingest.source import Source
+from registry.load import load_catalog, registry_version
+from service.config import Config
+from service.keeper import Keeper
+from service.metrics import PipelineMetrics
+from service.pipeline import Pace, Pipeline, Terms
+from service.planning import plan_of
+from service.probe import Probe, serve
+from storage.alerts import open_alerts
+from storage.maintenance import Keep
+from storage.store import Store
+
+log = structlog.get_logger("pipeline")
+
+
+def run(config: Config) -> None:
+    """Restore, work until SIGTERM or SIGINT, leave a checkpoint.
+
+    Raises FencedError while another pipeline has the database, psycopg.OperationalError when there is none at
+    the start: whoever started us starts us again.
+    """
+    store = Store(config.database.dsn)
+    try:
+        _work(config, store)
+    finally:
+        store.close()
+
+
+def _work(config: Config, store: Store) -> None:
+    with psycopg.connect(config.database.dsn, autocommit=True) as connection:
+        row_version, catalog = registry_version(connection), load_catalog(connection)
+        alerts = open_alerts(connection)
+    metrics, clock = PipelineMetrics(), SteadyClock()
+    keeper = Keeper(
+        config.database.dsn, catalog=catalog, version=row_version, keep=keep_of(config),
+        on_catalog=lambda result: metrics.catalog_loads.labels(result).inc(),
+    )  # fmt: skip
+    source = Source(ingest_settings(config), broker_settings(config), catalog, clock=clock)
+    pipeline = Pipeline(
+        source=source, bank=Bank(now=clock()), desk=Desk(alerts, config.policy, catalog, ()), store=store,
+        inbox=keeper, terms=terms_of(config), metrics=metrics,
+    )  # fmt: skip
+    clock.at_least(pipeline.restore())
+    pipeline.take_over(catalog, clock())
+    server = serve(probe_of(pipeline, source), host=config.metrics.host, port=config.metrics.pipeline_port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: source.stop())
+    keeper.start()
+    log.info("working", series=int(catalog.active.sum()), open_alerts=len(alerts), seq=pipeline.seq)
+    try:
+        pipeline.run()
+    finally:
+        keeper.stop()
+        server.shutdown()
+    log.info("ended", seq=pipeline.seq)
+
+
+class SteadyClock:
+    """The wall clock, except that it never goes back: detectors count on it, over restarts too."""
+
+    def __init__(self) -> None:
+        self._newest = 0
+
+    def at_least(self, now: int) -> None:
+        """Stay at or after an instant, ns."""
+        self._newest = max(self._newest, now)
+
+    def __call__(self) -> int:
+        self.at_least(clock_ns())
+        return self._newest
+
+
+def terms_of(config: Config) -> Terms:
+    """Return what the pipeline needs of the configuration."""
+    pace = Pace(checkpoint_s=config.checkpoint.interval_s)
+    return Terms(plan=lambda catalog: plan_of(catalog, config.watch), policy=config.policy, pace=pace)
+
+
+def keep_of(config: Config) -> Keep:
+    """Return for how long things are kept."""
+    days = config.retention
+    return Keep(
+        samples_days=days.raw_days,
+        minutes_days=days.rollup_days,
+        hours_days=days.rollup_days,
+        rejects_days=days.rejects_days,
+    )
+
+
+def ingest_settings(config: Config) -> IngestSettings:
+    """Return what ingest needs of the configuration."""
+    chosen = config.ingest
+    return IngestSettings(
+        filters=tuple((source.filter, source.format) for source in config.sources),
+        batch_messages=chosen.batch_messages,
+        batch_bytes=chosen.batch_bytes,
+        flush_s=chosen.flush_s,
+        tick_s=chosen.tick_s,
+        historical_after_s=chosen.historical_after_s,
+        future_tolerance_s=chosen.future_tolerance_s,
+        too_old_days=chosen.too_old_days,
+        queue_messages=chosen.queue_messages,
+        max_payload_bytes=chosen.max_payload_bytes,
+    )
+
+
+def broker_settings(config: Config) -> BrokerSettings:
+    """Return where the broker is."""
+    mqtt = config.mqtt
+    return BrokerSettings(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=mqtt.client_id,
+        username=mqtt.username,
+        password=mqtt.password,
+        ca_file=mqtt.ca_file,
+        keepalive_s=mqtt.keepalive_s,
+    )
+
+
+def probe_of(pipeline: Pipeline, source: Source) -> Probe:
+    """Return the process's HTTP face; gauges are set when somebody asks."""
+
+    def ready() -> str:
+        return "" if source.session.connected else "the broker cannot be reached"
+
+    def status() -> Mapping[str, Any]:
+        return pipeline.metrics.status() | {
+            "in_flight": sum(source.in_flight().values()),
+            "waiting_messages": source.n_waiting,
+            "broker_connected": source.session.connected,
+            "seq": pipeline.seq,
+            "alerts_open": _counted(pipeline.desk),
+        }
+
+    return Probe(pipeline.metrics.registry, ready, status)
+
+
+def _counted(desk: Desk) -> dict[str, int]:
+    return dict(Counter(f"{alert.level.en} {alert.state}" for alert in list(desk.open_alerts())))
