@@ -37,12 +37,13 @@ def run(config: Config) -> None:
     """
     store = Store(config.database.dsn)
     try:
-        _work(config, store)
+        work(config, store)
     finally:
         store.close()
 
 
-def _work(config: Config, store: Store) -> None:
+def work(config: Config, store: Store) -> None:
+    """Do as `run` over a store that somebody else closes."""
     with psycopg.connect(config.database.dsn, autocommit=True) as connection:
         row_version, catalog = registry_version(connection), load_catalog(connection)
         alerts = open_alerts(connection)

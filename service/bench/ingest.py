@@ -184,7 +184,7 @@ class Bench:
         return {"commit_p50_ms": round(p50, 1), "commit_p99_ms": round(p99, 1)}
 
     def notify_latency(self) -> Result:
-        """From when the reading over the limit was due to the webhook's receipt, every first note of a raising."""
+        """From when the reading over the limit was due to the webhook's receipt, per raising."""
         self._await_notes()
         with self._connect() as connection:
             raised = connection.execute(
@@ -196,7 +196,11 @@ class Bench:
         if not delays_ms:
             raise FengsuiError("no alert was notified; look into the logs of the run")
         p50, p99 = np.percentile(delays_ms, [50, 99])
-        return {"n_notified": len(delays_ms), "notify_p50_ms": round(p50, 1), "notify_p99_ms": round(p99, 1)}
+        return {
+            "n_notified": len(delays_ms),
+            "notify_p50_ms": round(float(p50), 1),
+            "notify_p99_ms": round(float(p99), 1),
+        }
 
     def _await_notes(self) -> None:
         deadline = time.monotonic() + 30

@@ -70,7 +70,7 @@ class Load:
     n_messages      in all, round robin over n_devices
     start_ns        event time of message 0; message i is stamped, and in open loop due, i/rate_per_s later
     rate_per_s      messages per second that the stamps advance by
-    spike_every     every so many messages the value goes over the limit (0: never), and back with the next one
+    spike_every     every so many messages a value is over the limit (0: never); the next one is not
     """
 
     shape: Shape

@@ -6,11 +6,12 @@ import psycopg
 
 from service.bench.payloads import DEVICES_PER_GATEWAY, N_METRICS
 
-# m0 of every device has a limit, so that every reading of it is judged; the load stays below unless it wants an alert.
+# m0 of every device has a limit, so each reading of it is judged; the load stays below unless told otherwise.
 _STATEMENTS = (
     """INSERT INTO registry_area (code, name, level) VALUES ('bench', '压测区', 'county')""",
     """INSERT INTO registry_enterprise
-        (code, name, name_en, area_id, address, industry, category, sector, department, dust_kind, dust_workers, active)
+        (code, name, name_en, area_id, address, industry, category, sector, department, dust_kind,
+        dust_workers, active)
         SELECT 'bench', '压测企业', 'bench', id, '', '', '', '', '', '', 0, true FROM registry_area""",
     """INSERT INTO registry_contact (code, name, role, enterprise_id, active)
         SELECT 'bench-officer', '安全员', 'safety_officer', id, true FROM registry_enterprise""",
