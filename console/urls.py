@@ -1,1 +1,25 @@
-urlpatterns: list[object] = []
+"""Every address of the console."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from console import health, pages
+from console.api import api
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", pages.home, name="home"),
+    path("closed/", pages.closed, name="closed"),
+    # Links in messages come without the slash.
+    re_path(r"^alerts/(?P<alert_id>[A-Za-z0-9-]{1,64})/?$", pages.alert, name="alert"),
+    path("alerts/<str:alert_id>/ask/", pages.ask, name="ask"),
+    path("login/", LoginView.as_view(template_name="console/login.html"), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("language/", include("django.conf.urls.i18n")),
+    path("api/", api.urls),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+]

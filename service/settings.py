@@ -6,6 +6,7 @@ a module, and mypy and the tests import it too.
 FENGSUI_DATABASE__DSN   libpq connection string of the database
 FENGSUI_CONSOLE__SECRET_KEY   signs sessions and links; a throw-away key when absent: nobody stays signed in
 FENGSUI_CONSOLE__HOSTS  comma-separated names under which the console is reached
+FENGSUI_CONSOLE__SILENT_AFTER_S   a gateway is shown as silent after this (180 s, a default of ours)
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "ninja",  # its copy of Swagger UI: /api/docs works without the internet
     "registry",
     "storage",
     "console",
@@ -73,6 +75,16 @@ TEMPLATES = [
 ]
 ROOT_URLCONF = "console.urls"
 ASGI_APPLICATION = "console.asgi.application"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+# Behind a proxy that speaks https to the phones and http to us, Origin says https.
+CSRF_TRUSTED_ORIGINS = [
+    f"https://{'*' if host[:1] == '.' else ''}{host}" for host in ALLOWED_HOSTS if host != "*"
+]
+SILENT_AFTER_S = float(os.environ.get("FENGSUI_CONSOLE__SILENT_AFTER_S") or 180)
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
 USE_TZ = True

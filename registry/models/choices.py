@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from django.core.validators import RegexValidator
-from django.utils.functional import Promise
+from django.utils.functional import Promise, lazy
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from core.levels import Level
@@ -19,6 +20,14 @@ LEVELS = [(1, _("Blue")), (2, _("Yellow")), (3, _("Orange")), (4, _("Red"))]
 assert [value for value, _word in LEVELS] == list(Level)
 
 
+def _pick(word: StrEnum) -> str:
+    """Return the word in the language of whoever looks."""
+    return WORDS[word][0 if (get_language() or "").startswith("zh") else 1]
+
+
+_word = lazy(_pick, str)
+
+
 def choices(words: type[StrEnum]) -> list[tuple[str, str | Promise]]:
-    """Return [(value, its word in the language of whoever looks)]."""
-    return [(word.value, _(WORDS[word][1])) for word in words]
+    """Return [(value, its word)] for a field."""
+    return [(word.value, _word(word)) for word in words]

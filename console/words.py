@@ -1,0 +1,85 @@
+"""The words of the pages, in the reader's language."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from alerts.state import State
+from console.queries import AlertRow
+from registry.words import WORDS, Role
+
+Word = str | Promise
+
+LEVEL: dict[int, Word] = {4: _("Red"), 3: _("Orange"), 2: _("Yellow"), 1: _("Blue")}
+COLOUR = {4: "red", 3: "orange", 2: "yellow", 1: "blue", 0: "none"}
+STATE: dict[str, Word] = {
+    State.UNACK: _("Not answered"),
+    State.ACKED: _("Answered"),
+    State.RTN_UNACK: _("Back to normal, not answered"),
+    State.NORMAL: _("Back to normal, to be closed"),
+}
+RULE: dict[str, Word] = {
+    "LIMIT": _("Limit exceeded"),
+    "Q-01": _("Gateway offline"),
+    "Q-02": _("Series silent"),
+}
+CAUSE: dict[str, Word] = {
+    "open": _("Alert opened"),
+    "raise": _("Condition came again"),
+    "clear": _("Condition went away"),
+    "ack": _("Answered"),
+    "level": _("Level changed"),
+    "close": _("Closed"),
+}
+SENT: dict[str, Word] = {
+    "todo": _("waiting"),
+    "leased": _("being sent"),
+    "sent": _("sent"),
+    "dead": _("given up"),
+}
+KIND: dict[str, Word] = {"ack": _("Acknowledge"), "close": _("Close")}
+
+
+def chinese() -> bool:
+    """Does the reader read Chinese?"""
+    return (get_language() or "").startswith("zh")
+
+
+def subject(row: AlertRow) -> str:
+    """Return what it is about: "1号除尘器 灰斗温度"."""
+    return (row.name_zh if chinese() else row.name_en) or gettext("no longer in the registry")
+
+
+def enterprise(row: AlertRow) -> str:
+    """Return whose it is."""
+    return row.enterprise_zh if chinese() else row.enterprise_en
+
+
+def rule(code: str) -> str:
+    """Return the title of a rule; a rule without one is its code."""
+    return str(RULE.get(code, code))
+
+
+def role(code: str) -> str:
+    """Return the word of a role."""
+    return WORDS[Role(code)][0 if chinese() else 1] if code in set(Role) else code
+
+
+def number(value: float | None) -> str:
+    """Return a value as people write it: `85.3`, `1250000`."""
+    if value is None:
+        return "—"
+    return f"{value:.12g}" if value.is_integer() and abs(value) < 1e12 else f"{value:.5g}"
+
+
+def reading(row: AlertRow) -> str:
+    """Return the value and what it was held against: "73.2 ℃ > 70 ℃"."""
+    if row.value is None:
+        return ""
+    value = f"{number(row.value)} {row.unit}".strip()
+    if row.limit is None:
+        return value
+    sign = ">" if row.value >= row.limit else "<"
+    return f"{value} {sign} {number(row.limit)} {row.unit}".strip()
