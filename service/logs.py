@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING
@@ -57,10 +58,21 @@ def last_words(error: BaseException) -> None:
         logger.critical("crashed", exc_info=error)
 
 
+def said_last(line: str) -> str:
+    """Return what a line of a process's log says, without what only machines read."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(record, dict):
+        return line
+    trace = str(record.get("exception") or "").strip().splitlines()[-1:]
+    words = [str(record.get("event", "")), str(record.get("problem", "")), *trace]
+    return ": ".join(word for word in words if word)
+
+
 def _last(*, text: bool) -> list[structlog.typing.Processor]:
     if text:
-        return [structlog.dev.ConsoleRenderer()]
-    return [
-        structlog.processors.dict_tracebacks,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
-    ]
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    # Plain tracebacks: with local variables a secret may get into the log.
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]

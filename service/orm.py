@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.errors import ConfigError
 from service.config import Config
 
 ADMIN = "admin"
+OURS = ("registry", "storage", "console")
 
 
 def environment(config: Config) -> Mapping[str, str]:
@@ -81,3 +83,15 @@ def import_demo_town() -> bool:
         return False
     import_town(Path(simulators.__file__).with_name("town.toml"))
     return True
+
+
+def missing_migrations(applied: Collection[tuple[str, ...]]) -> list[str]:
+    """Return the migrations of ours, "app.name", that are not among the applied (app, name)."""
+    found = []
+    for app in OURS:
+        folder = importlib.resources.files(app) / "migrations"
+        names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+        found += [
+            (app, name.removesuffix(".py")) for name in names if name[:1].isdigit() and name.endswith(".py")
+        ]
+    return [f"{app}.{name}" for app, name in sorted(found) if (app, name) not in applied]

@@ -23,6 +23,7 @@ from service.child import Child, reason
 from service.config import Config
 from service.embedded import process
 from service.lock import Lock
+from service.logs import said_last
 
 log = structlog.get_logger("up")
 OnChange = Callable[[Config, list[Child]], None]
@@ -125,7 +126,7 @@ class Supervisor:
             what=child.name,
             why=why,
             in_s=pause_s,
-            said=process.last_lines(child.runnable.log, 1)[-400:],
+            said=said_last(process.last_lines(child.runnable.log, 1))[:400],
             log=str(child.runnable.log),
         )
         self.tell(self.children)

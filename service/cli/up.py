@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from service.config import Config
 
 READY_TIMEOUT_S = 60.0
+LOOK_S = 0.5
 
 
 def register(app: typer.Typer) -> None:
@@ -41,36 +44,41 @@ def up(
     from service.supervisor import run
 
     settings = load(config, running=False)
-    logs.configure(settings.log)
-    herald = Herald(Path(data), demo=demo)
+    logs.configure(replace(settings.log, format="text") if settings.log.format == "auto" else settings.log)
+    herald = Herald(Path(data))
     run(settings, Path(data), demo=demo, on_change=herald.hear, on_round=herald.round)
 
 
 class Herald:
-    """Tells the person at the terminal when everything is ready, and where to look."""
+    """Tells the person at the terminal when everything is ready, where to look, and which notes go out."""
 
-    def __init__(self, data: Path, *, demo: bool) -> None:
-        self.data, self.demo = data, demo
+    def __init__(self, data: Path) -> None:
+        self.data = data
         self.config: Config | None = None
-        self.children: list[Child] = []
+        self.notes = Follower(data / "log" / "notifier.log")
         self._began = self._looked = time.monotonic()
         self._done = False
 
-    def hear(self, config: Config, children: list[Child]) -> None:
+    def hear(self, config: Config, _children: list[Child]) -> None:
         """Take what is known now."""
-        self.config, self.children = config, children
+        self.config = config
 
     def round(self) -> None:
-        """Look twice a second whether all are ready; say so once."""
+        """Tell what is new: once that all are ready, and every note that the channel `log` got."""
+        for record in self.notes.fresh():
+            if record.get("logger") == "note":
+                print(
+                    f"✉ {record.get('event')}  → {record.get('recipient')}  {record.get('link', '')}",
+                    flush=True,
+                )
         now = time.monotonic()
-        if self._done or self.config is None or now - self._looked < 0.5:
+        if self._done or self.config is None or now - self._looked < LOOK_S:
             return
         self._looked = now
         waiting = self._waiting(self.config)
-        if waiting and now - self._began < READY_TIMEOUT_S:
-            return
-        self._done = True
-        self._banner(self.config, waiting)
+        if not waiting or now - self._began > READY_TIMEOUT_S:
+            self._done = True
+            self._banner(self.config, waiting)
 
     def _waiting(self, config: Config) -> list[str]:
         from service.status import answers, ready
@@ -93,7 +101,7 @@ class Herald:
         lines = [
             f"console    {config.console_url}/   user admin, password in {password}",
             f"MQTT       {embedded.mqtt_host}:{config.mqtt.port}   QoS 1, docs/wire.md",
-            f"metrics    http://{metrics.host}:{metrics.pipeline_port}/metrics, :{metrics.notifier_port}/metrics",
+            f"metrics    http://{metrics.host}:{metrics.pipeline_port}/metrics  :{metrics.notifier_port}/metrics",
             f"logs       {self.data / 'log'}",
         ]
         if embedded.postgres_port:
@@ -105,3 +113,34 @@ class Herald:
         )
         style = "yellow" if waiting else "green"
         Console(soft_wrap=False).print(Panel("\n".join(lines), title=title, border_style=style, expand=False))
+
+
+class Follower:
+    """Reads what is appended to a log of JSON lines."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self._at = log.stat().st_size if log.exists() else 0
+
+    def fresh(self) -> list[dict[str, Any]]:
+        """Return the records of the whole lines since the last call; what is no record is left out."""
+        try:
+            size = self.log.stat().st_size
+            if size == self._at:
+                return []
+            with self.log.open("rb") as file:
+                file.seek(self._at if size > self._at else 0)
+                text = file.read()
+        except OSError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        self._at = (self._at if size > self._at else 0) + len(whole)
+        return [record for line in whole.splitlines() if (record := _record(line))]
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
