@@ -19,6 +19,8 @@ from ingest.instant import nanoseconds
 from registry.catalog import Catalog
 
 LARGEST_VALUE = 1e300
+# Stands for a topic, or a character in one, that is no text.
+UNREADABLE_TOPIC = "\ufffd"
 # In a column of times: the sender gave none.  No sum of a time and an offset reaches it.
 ABSENT = -(2**63)
 # A payload is kept to this length: the longest that is worth reading.

@@ -20,7 +20,7 @@ import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from ingest.columns import Message
+from ingest.columns import UNREADABLE_TOPIC, Message
 from ingest.inlet import Chunk, Inlet
 from ingest.settings import BrokerSettings
 
@@ -31,8 +31,6 @@ DRAIN_PACKETS = 64
 DRAIN_BYTES = 1_048_576
 POLL_S = 1.0
 GOODBYE_S = 1.0
-# Stands for a topic that is no UTF-8; no filter matches it.
-UNREADABLE_TOPIC = "\ufffd"
 
 Receipt = tuple["Connection", Sequence[Message]]
 
@@ -62,6 +60,7 @@ class Connection:
     ) -> None:  # fmt: skip
         self.broker, self.filters, self.inlet = broker, filters, inlet
         self.statistics, self.receipts, self.wake, self.clock = statistics, receipts, wake, clock
+        self.reached = False  # somebody listens there
         self.accepted = False  # CONNACK said yes
         self.subscribed = False  # SUBACK granted at least one filter
         self.problem = ""
@@ -83,6 +82,7 @@ class Connection:
         if self.broker.ca_file:
             self._client.tls_set(self.broker.ca_file)
         self._client.connect(self.broker.host, self.broker.port, self.broker.keepalive_s)
+        self.reached = True
 
     def serve(self, ending: Callable[[], bool]) -> None:
         """Read, acknowledge and keep alive until the connection is lost or `ending` says so."""

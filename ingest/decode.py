@@ -10,7 +10,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from core.errors import ConfigError
 from core.reject import Reason
-from ingest.columns import Columns, Message, Rows, Tolerance
+from ingest.columns import UNREADABLE_TOPIC, Columns, Message, Rows, Tolerance
 from ingest.formats.contract import Format
 from ingest.formats.native import NativeFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
@@ -59,7 +59,7 @@ class Decoder:
             return
         form = self._formats.get(message.topic) or self._route(message.topic)
         if form is None:
-            columns.reject(0, Reason.UNKNOWN_TOPIC, "no topic filter of ours matches")
+            _reject_topic(message.topic, columns)
             return
         try:
             form.decode(message, catalog, columns)
@@ -82,6 +82,13 @@ def _format(name: str) -> Format:
             "[ingest] filters", f"no format is called {name!r}", f"Use one of {', '.join(FORMATS)}."
         )
     return FORMATS[name]()
+
+
+def _reject_topic(topic: str, columns: Columns) -> None:
+    if UNREADABLE_TOPIC in topic:
+        columns.reject(0, Reason.NOT_UTF8, "the topic is not UTF-8, or has U+0000 in it")
+    else:
+        columns.reject(0, Reason.UNKNOWN_TOPIC, "no topic filter of ours matches")
 
 
 def _gateway(topic: str, catalog: Catalog) -> int:

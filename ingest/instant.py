@@ -17,7 +17,7 @@ _LAST = np.iinfo(np.int64).max
 def nanoseconds(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ns, cut to whole µs, of numbers of s, ms, µs or ns, told by magnitude.
 
-    numbers : int64[N]   negative ones stay negative; what int64 ns cannot hold becomes the last instant
+    numbers : int64[N]   negative ones stay negative; what int64 ns cannot hold becomes 2262
     """
     if not len(numbers):
         return numbers

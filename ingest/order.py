@@ -97,8 +97,8 @@ def ordering(series: NDArray[np.int32], t: NDArray[np.int64]) -> NDArray[np.intp
     """Return the stable order by (series, t).
 
     Series and row are packed into one int64: sorting unique integers is vectorised in numpy, and 15 times as
-    fast as a stable argsort.  Samples of a series nearly always arrive in order; only series where they do not
-    are sorted by time.
+    fast as a stable argsort.  Samples of a series nearly always arrive in order; only where they do not
+    are they sorted by time.
     """
     n = len(series)
     packed = (series.astype(np.int64) << 32) | np.arange(n)

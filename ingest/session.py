@@ -40,7 +40,8 @@ class Session:
         self.filters = [topic_filter for topic_filter, _format in settings.filters]
         self.inlet = Inlet(settings.queue_messages, settings.queue_bytes)
         self.statistics = Statistics()
-        self.problem = "not connected yet"
+        self._last_problem = "not connected yet"
+        self._n_taken_over = 0
         self._clock = clock
         self._receipts: deque[Receipt] = deque()
         self._ending = threading.Event()
@@ -55,6 +56,16 @@ class Session:
         """Whether the broker sends us what we asked for."""
         connection = self._connection
         return connection is not None and connection.subscribed
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the connection, or with its filters; "" = nothing."""
+        connection = self._connection
+        if connection is not None and connection.subscribed:
+            return connection.problem
+        if self._n_taken_over >= TAKEOVER_AFTER:
+            return f"the broker closed {self._n_taken_over} connections in a row soon after accepting them"
+        return connection.problem if connection else self._last_problem
 
     @property
     def n_outstanding(self) -> int:
@@ -93,34 +104,37 @@ class Session:
             self._wake_writer.send(b"\0")
 
     def _run(self) -> None:
-        attempt = n_taken_over = 0
+        attempt = 0
         while not self._ending.is_set():
             if not self.inlet.has_room:  # what would come is here already
                 self._ending.wait(0.1)
                 continue
             began_s = time.monotonic()
-            accepted = self._live_once()
-            if time.monotonic() - began_s > 2 * self.broker.reconnect_max_s:
-                attempt = n_taken_over = 0
-            n_taken_over = n_taken_over + 1 if accepted else 0
+            life = self._live_once()
+            if life.accepted and time.monotonic() - began_s > 2 * self.broker.reconnect_max_s:
+                attempt = self._n_taken_over = 0
+            if life.accepted:
+                self._n_taken_over += 1
+            elif not life.reached:  # the broker itself was away
+                self._n_taken_over = 0
             if self._ending.is_set():
                 return
-            if n_taken_over >= TAKEOVER_AFTER:
-                self._tell_takeover(n_taken_over)
+            if self._n_taken_over >= TAKEOVER_AFTER:
+                self._tell_takeover()
             pause_s = full_jitter(attempt, self.broker.reconnect_min_s, self.broker.reconnect_max_s)
             log.warning("broker away", problem=self.problem, next_attempt_s=round(pause_s, 2))
             attempt += 1
             self._ending.wait(pause_s)
 
-    def _live_once(self) -> bool:
-        """Connect and serve until that connection is lost; say whether the broker had accepted it."""
+    def _live_once(self) -> Connection:
+        """Connect and serve until that connection is lost; return what is left of it."""
         connection = Connection(
             self.broker, self.filters, self.inlet, statistics=self.statistics,
             receipts=self._receipts, wake=self._wake_reader, clock=self._clock,
         )  # fmt: skip
         try:
             connection.open()
-            self._connection, self.problem = connection, ""
+            self._connection = connection
             connection.serve(self._ending.is_set)
         except OSError as error:
             connection.problem = f"{self.broker.host}:{self.broker.port}: {error}"
@@ -128,15 +142,13 @@ class Session:
             connection.problem = "the connection failed: a bug of ours, see the log"
             log.exception("connection failed")
         finally:
-            self._connection = None
-            self.problem = connection.problem
+            self._last_problem, self._connection = connection.problem, None
             connection.close()
-        return connection.accepted
+        return connection
 
-    def _tell_takeover(self, n_taken_over: int) -> None:
-        self.problem = f"the broker closed {n_taken_over} connections soon after accepting them"
+    def _tell_takeover(self) -> None:
         log.error(
-            "connections are taken over", closed=n_taken_over, client_id=self.broker.client_id,
+            "connections are taken over", closed=self._n_taken_over, client_id=self.broker.client_id,
             remedy="Stop the second pipeline, or give it another client_id; see also the broker's log.",
         )  # fmt: skip
 

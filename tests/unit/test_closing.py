@@ -1,0 +1,90 @@
+"""When a batch closes, and what a source makes of it without a broker."""
+
+import pytest
+
+from ingest.batcher import Closed, Closing
+from ingest.columns import Message
+from ingest.inlet import Chunk, Inlet
+from ingest.session import full_jitter
+from ingest.settings import IngestSettings
+
+SETTINGS = IngestSettings(batch_messages=10, batch_bytes=1000, flush_s=0.02, tick_s=1.0)
+
+
+def closing():
+    policy = Closing(SETTINGS)
+    policy.open(100.0)
+    return policy
+
+
+def test_a_batch_closes_by_count():
+    policy = closing()
+    policy.add(9, 0, 100.0)
+    assert (policy.full(), policy.room) == (None, 1)
+    policy.add(1, 0, 100.0)
+    assert (policy.full(), policy.room) == (Closed.COUNT, 0)
+
+
+def test_a_batch_closes_by_bytes():
+    policy = closing()
+    policy.add(1, 999, 100.0)
+    assert policy.full() is None
+    policy.add(1, 1, 100.0)
+    assert policy.full() is Closed.BYTES
+
+
+def test_a_batch_closes_a_flush_after_its_first_message():
+    policy = closing()
+    policy.add(1, 1, 100.5)
+    policy.add(1, 1, 100.51)
+    assert policy.due(100.519) is None
+    assert policy.wait_s(100.51) == pytest.approx(0.01)
+    assert policy.due(100.521) is Closed.TIME
+    assert policy.wait_s(101.0) == 0
+
+
+def test_an_empty_batch_closes_by_tick():
+    policy = closing()
+    assert policy.due(100.9) is None
+    assert policy.due(101.0) is Closed.TICK
+
+
+def test_opening_forgets_the_batch_before():
+    policy = closing()
+    policy.add(10, 5000, 100.0)
+    policy.open(200.0)
+    assert (policy.full(), policy.room, policy.due(200.5)) == (None, 10, None)
+
+
+def chunk(n, size=10):
+    return Chunk(None, [Message("t", b"x" * size, 0, mid=number) for number in range(n)], n * size)
+
+
+def test_the_inlet_is_full_by_messages_or_bytes_and_never_drops():
+    inlet = Inlet(10, 1000)
+    inlet.put(chunk(9))
+    assert inlet.has_room
+    inlet.put(chunk(9))
+    assert not inlet.has_room
+    assert len(inlet) == 18
+    assert len(inlet.take().messages) == 9
+    assert inlet.has_room
+    inlet.put(chunk(1, size=2000))
+    assert not inlet.has_room
+    inlet.take()
+    inlet.take()
+    assert (len(inlet), inlet.payload_bytes, inlet.take()) == (0, 0, None)
+
+
+def test_a_chunk_splits_without_loss():
+    head, rest = chunk(10).split(3)
+    assert [message.mid for message in head.messages + rest.messages] == list(range(10))
+    assert (head.payload_bytes, rest.payload_bytes) == (30, 70)
+
+
+def test_pauses_grow_are_capped_and_spread():
+    assert all(0 <= full_jitter(0, 0.5, 30) <= 0.5 for _ in range(100))
+    assert all(0 <= full_jitter(1000, 0.5, 30) <= 30 for _ in range(100))
+    late = [full_jitter(10, 0.5, 30) for _ in range(200)]
+    assert max(late) > 20
+    assert min(late) < 10
