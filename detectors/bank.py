@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Protocol, cast
 
@@ -13,27 +12,29 @@ from numpy.typing import NDArray
 from core.batch import Batch
 from core.events import Events, Rule
 from core.time import SECOND
-from detectors.contract import Detector, State
-from detectors.frame import Frame
+from detectors.alarm import Alarms, Limits, Samples
+from detectors.assemble import build, carry, limits_of, tables_of
+from detectors.contract import State
+from detectors.frame import Frame, Runs
+from detectors.methods import OPERATORS
 from detectors.plan import Plan
+from detectors.pool import BIGGEST, Pool
 from detectors.staleness import Staleness
-from detectors.threshold import Table, Threshold
 
 
 class Bank:
-    """Holds the detectors, and the rules that their events name.
+    """Pools turn readings into statistics, alarms turn statistics into events, staleness listens for silence.
 
-    A bank without a plan finds nothing. `configure` replaces the plan while running; `restore` needs none,
-    for a snapshot holds parameters, rules and state.
+    A bank without a plan finds nothing. `configure` replaces the plan while running; `restore` needs none, for
+    a snapshot holds parameters, rules and state.
     """
 
     def __init__(self, plan: Plan | None = None, *, now: int = 0, max_step: int = 5 * SECOND) -> None:
         """Start with nothing raised; max_step ns is the most that one step adds to watched time."""
         self.rules: tuple[Rule, ...] = ()
         self._n_planned = 0
-        self._threshold = Threshold()
         self._staleness = Staleness(max_step=max_step, now=now)
-        self._detectors: Mapping[str, Detector] = {"threshold": self._threshold, "staleness": self._staleness}
+        self._take([], Alarms(Limits.none()))
         if plan is not None:
             self.configure(plan, now)
 
@@ -42,11 +43,14 @@ class Bank:
 
         `now`: wall clock in ns, never less than the last time. The batch must be `Batch.live()`.
         """
-        frame = Frame.of(batch)
-        return Events.concat([detector.feed(frame, now) for detector in self._detectors.values()])
+        return self.feed(Frame.of(batch), now)
+
+    def feed(self, frame: Frame, now: int) -> Events:
+        """Do as `step`, with the batch already cut into runs."""
+        return Events.concat([self._watch(frame.usable), self._staleness.feed(frame, now)])
 
     def configure(self, plan: Plan, now: int) -> Events:
-        """Replace what is detected; raises ValueError when the plan contradicts itself; then nothing changed.
+        """Replace what is detected; raises ValueError or KeyError for a plan that contradicts itself, changing nothing.
 
         State follows (rule code, subject): alarms that are still watched go on, new ones start fresh, and one
         that is raised but no longer watched is said to be clear, so that nothing hangs. Rules that went stay
@@ -54,44 +58,118 @@ class Bank:
         afterwards: the log of batches holds no plans.
         """
         _check(plan)
-        row_of = {rule.code: row for row, rule in enumerate(plan.rules)}
-        in_force = self.rules[: self._n_planned]
-        retired = [rule for rule in in_force if rule.code not in row_of]
-        retired_row = {rule.code: len(plan.rules) + n for n, rule in enumerate(retired)}
-        moved = np.array(
-            [row_of[r.code] if r.code in row_of else -1 - retired_row[r.code] for r in in_force], np.int32
+        tables = tables_of(plan)
+        pools, channel = build(tables)
+        alarms = Alarms(limits_of(tables, channel))
+        moved, retired = self._moved(plan)
+        carry(self._pools, pools)
+        withdrawn = alarms.carry(self._alarms, moved, now)
+        self._take(pools, alarms)
+        self._wake(np.unique(alarms.book.channel).astype(np.intp))
+        silent = self._staleness.configure(
+            plan.silences, plan.gateway_silences, gateway_of=plan.gateway_of, moved=moved, now=now
         )
-        events = [
-            self._threshold.configure(plan.thresholds, moved, now),
-            self._staleness.configure(
-                plan.silences, plan.gateway_silences, gateway_of=plan.gateway_of, moved=moved, now=now
-            ),
-        ]
         self.rules = (*plan.rules, *retired)
         self._n_planned = len(plan.rules)
-        return Events.concat(events)
+        return Events.concat([withdrawn, silent])
 
     def snapshot(self) -> State:
-        """Return copies of everything, under names like `threshold/limit`."""
-        state: dict[str, NDArray[np.generic]] = {
-            f"{name}/{key}": value
-            for name, detector in self._detectors.items()
-            for key, value in detector.snapshot().items()
+        """Return copies of everything, under names like `alarms/kinds.limit`."""
+        state: dict[str, NDArray[np.generic]] = {}
+        for name, part in (("alarms", self._alarms), ("staleness", self._staleness)):
+            state |= {f"{name}/{key}": value for key, value in part.snapshot().items()}
+        for n, pool in enumerate(self._pools):
+            state[f"pool{n}/matrix"], state[f"pool{n}/series"] = pool.matrix.copy(), pool.series.copy()
+            state |= {f"pool{n}/ring{slot}": ring.copy() for slot, ring in enumerate(pool.rings)}
+        text = {
+            "rules": [asdict(rule) for rule in self.rules],
+            "n_planned": self._n_planned,
+            "pools": [{"base": p.base, "methods": [op.name for op in p.operators]} for p in self._pools],
         }
-        text = json.dumps([asdict(rule) for rule in self.rules], ensure_ascii=False).encode()
-        state["rules"] = np.frombuffer(text, np.uint8).copy()
-        state["n_planned"] = np.array([self._n_planned], np.int64)
+        state["text"] = np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), np.uint8).copy()
         return state
 
     def restore(self, state: State) -> None:
         """Become the bank whose snapshot this is."""
-        for name, detector in self._detectors.items():
-            prefix = f"{name}/"
-            detector.restore({
-                key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
-            })  # fmt: skip
-        self.rules = tuple(Rule(**rule) for rule in json.loads(state["rules"].tobytes()))
-        self._n_planned = int(cast("NDArray[np.int64]", state["n_planned"])[0])
+        text = json.loads(state["text"].tobytes())
+        pools = []
+        for n, about in enumerate(text["pools"]):
+            series = cast("NDArray[np.int32]", state[f"pool{n}/series"].copy())
+            pool = Pool([OPERATORS[name] for name in about["methods"]], series, about["base"])
+            pool.matrix[:] = state[f"pool{n}/matrix"]
+            for slot, ring in enumerate(pool.rings):
+                ring[:] = state[f"pool{n}/ring{slot}"]
+            pools.append(pool)
+        alarms = Alarms(Limits.none())
+        alarms.restore(_part(state, "alarms"))
+        self._staleness.restore(_part(state, "staleness"))
+        self.rules = tuple(Rule(**rule) for rule in text["rules"])
+        self._n_planned = int(text["n_planned"])
+        self._take(pools, alarms)
+
+    def _take(self, pools: list[Pool], alarms: Alarms) -> None:
+        """Take pools and alarms, and note where each series has its lane."""
+        self._pools, self._alarms = pools, alarms
+        n_series = max((int(pool.series.max(initial=-1)) + 1 for pool in pools), default=0)
+        self._pool_of = np.full(n_series, -1, np.int16)
+        self._lane_of = np.zeros(n_series, np.int32)
+        for n, pool in enumerate(pools):
+            self._pool_of[pool.series] = n
+            self._lane_of[pool.series] = np.arange(len(pool))
+        self._high, self._low = alarms.bounds(sum(pool.n_channels for pool in pools))
+
+    def _watch(self, runs: Runs) -> Events:
+        """Return the edges that readings make."""
+        known = int(np.searchsorted(runs.series, len(self._pool_of)))
+        if not known:
+            return Events.empty()
+        runs = _clipped(runs)
+        series = runs.series[:known]
+        pool_of = self._pool_of[series]
+        found: list[Samples] = []
+        for n in np.flatnonzero(np.bincount(pool_of + 1, minlength=len(self._pools) + 1)[1:]).tolist():
+            which = np.flatnonzero(pool_of == n)
+            found += self._pools[n].advance(runs, which, self._lane_of[series[which]].astype(np.intp))
+        found = [samples for samples in found if len(samples.channel)]
+        if not found:
+            return Events.empty()
+        samples = Samples.concat(found)
+        events = self._alarms.judge(samples)
+        self._wake(samples.channel)
+        return events
+
+    def _wake(self, channel: NDArray[np.intp]) -> None:
+        """Tell the pools which channels must be noticed at every sample."""
+        awake = self._alarms.awake(channel)
+        for pool in self._pools:
+            mine = (channel >= pool.base) & (channel < pool.base + pool.n_channels)
+            if mine.any():
+                which = channel[mine]
+                pool.wake(which, self._high[which], self._low[which], awake[mine])
+
+    def _moved(self, plan: Plan) -> tuple[NDArray[np.int32], list[Rule]]:
+        """Return where each rule in force went (`-1 - row` when it was retired), and the retired ones."""
+        row_of = {rule.code: row for row, rule in enumerate(plan.rules)}
+        in_force = self.rules[: self._n_planned]
+        retired = [rule for rule in in_force if rule.code not in row_of]
+        retired_row = {rule.code: len(plan.rules) + n for n, rule in enumerate(retired)}
+        rows = [row_of[r.code] if r.code in row_of else -1 - retired_row[r.code] for r in in_force]
+        return np.array(rows, np.int32), retired
+
+
+def _part(state: State, name: str) -> State:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _clipped(runs: Runs) -> Runs:
+    """Return runs without readings whose square is not finite."""
+    value = runs.batch.value
+    if value.max() <= BIGGEST and value.min() >= -BIGGEST:
+        return runs
+    batch = runs.batch
+    clipped = Batch(batch.series, batch.t, np.clip(value, -BIGGEST, BIGGEST), batch.quality)
+    return Runs(clipped, runs.series, runs.start, runs.count)
 
 
 class _Named(Protocol):
@@ -100,17 +178,18 @@ class _Named(Protocol):
 
 
 def _check(plan: Plan) -> None:
-    """Refuse a plan that would name rules it does not have, or two by one code."""
+    """Refuse a plan that names rules it does not have, or two things by one name."""
     codes = [rule.code for rule in plan.rules]
     if len(set(codes)) != len(codes):
         raise ValueError(f"two rules of one code in {sorted(codes)}")
-    tables: tuple[_Named, ...] = (plan.thresholds, plan.silences, plan.gateway_silences)
+    limits = [plan.thresholds, *(table.limits for table in plan.derived)]
+    tables: tuple[_Named, ...] = (*limits, plan.silences, plan.gateway_silences)
     for table in tables:
         if len(table.rule) and not 0 <= table.rule.min() <= table.rule.max() < len(codes):
             raise ValueError(f"{type(table).__name__} names a rule that is not among the {len(codes)}")
-    Table.of(plan.thresholds)
     for silences in (plan.silences, plan.gateway_silences):
         if len(np.unique(silences.subject)) != len(silences):
             raise ValueError("two silences of one subject")
-    if (plan.thresholds.deadband < 0).any() or np.isnan(plan.thresholds.limit).any():
-        raise ValueError("a limit is NaN or a deadband is negative")
+    for rows in limits:
+        if (rows.deadband < 0).any() or np.isnan(rows.limit).any():
+            raise ValueError("a limit is NaN or a deadband is negative")

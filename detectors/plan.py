@@ -92,6 +92,21 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Derived:
+    """C statistics of one method, each of one series, and the limits that they are held against.
+
+    method             a name in detectors/methods.py
+    series int32[C] · params name -> float64[C]; what is left out has the method's default
+    limits             as `plan.thresholds`, but its column `series` holds rows of this table, 0 … C-1
+    """
+
+    method: str
+    series: NDArray[np.int32]
+    params: Mapping[str, NDArray[np.float64]]
+    limits: Thresholds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Silences:
     """For how long a subject may be silent; at most one row per subject.
 
@@ -118,11 +133,13 @@ class Plan:
     """Everything that is to be detected; replaced whole when the registry or a rule pack changes.
 
     rules              rule codes are unique; state follows (code, subject) from one plan to the next
+    thresholds         limits of readings · derived: limits of statistics of readings
     gateway_of         int32[S] the gateway of each series, 0 = none; its length is the number of series
     """
 
     rules: tuple[Rule, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds.rows)
+    derived: tuple[Derived, ...] = ()
     silences: Silences = field(default_factory=Silences.rows)
     gateway_silences: Silences = field(default_factory=Silences.rows)
     gateway_of: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))

@@ -79,6 +79,7 @@ class NaiveThreshold:
             series, quality, x = int(batch.series[i]), int(batch.quality[i]), float(batch.value[i])
             if x != x or quality & 3 == 0:
                 continue
+            x = min(max(x, -1e15), 1e15)
             for alarm in self.of_series.get(series, ()):
                 alarm.take(x, int(batch.t[i]), bool(quality & 0x20))
         events = [event for alarm in self.alarms.values() for event in alarm.events]

@@ -11,7 +11,6 @@ from core.events import Rule
 from detectors.bank import Bank
 from detectors.plan import Plan, Silences, Thresholds
 from detectors.staleness import Staleness
-from detectors.threshold import Threshold
 
 N_SERIES = 12
 GATEWAY_OF = np.array([0, *(1 + i % 3 for i in range(N_SERIES))], np.int32)
@@ -56,8 +55,12 @@ def plan():
     )
 
 
+def limits_plan():
+    return Plan(rules=(Rule("LIMIT", "", ""), Rule("D-02", "", "")), thresholds=thresholds())
+
+
 SPECIMENS = {
-    "threshold": (lambda: Threshold(thresholds()), Threshold),
+    "thresholds": (lambda: Bank(limits_plan(), now=START), Bank),
     "staleness": (
         lambda: Staleness(silences(), gateway_silences(), gateway_of=GATEWAY_OF, now=START),
         Staleness,

@@ -9,9 +9,10 @@ from naive.material import SECOND, SHAPES, Stream, lines, shape
 from naive.naive_staleness import NaiveStaleness
 from naive.naive_threshold import NaiveThreshold
 
-from detectors.plan import Silences, Thresholds
+from core.events import Rule
+from detectors.bank import Bank
+from detectors.plan import Plan, Silences, Thresholds
 from detectors.staleness import Staleness
-from detectors.threshold import Threshold
 
 
 def random_limits(rng, n_series):
@@ -48,7 +49,8 @@ def naive_lines(events):
 def test_thresholds_equal_their_twin(name, seed):
     rng = np.random.default_rng(seed)
     rows = random_limits(rng, 2000)
-    fast, slow = Threshold(Thresholds.rows(rows)), NaiveThreshold(rows)
+    rules = tuple(Rule(str(n), "", "") for n in range(2))
+    fast, slow = Bank(Plan(rules, Thresholds.rows(rows))), NaiveThreshold(rows)
     stream = Stream(seed)
     found = 0
     for _ in range(4):

@@ -1,0 +1,142 @@
+"""From a plan to pools and alarms: which series runs what, in which lane, and what of the old state goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import SubjectKind
+from detectors.alarm import Limits
+from detectors.lookup import find
+from detectors.methods import OPERATORS
+from detectors.plan import Derived, Plan, Thresholds
+from detectors.pool import Pool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """Q statistics that a plan wants: method and series of each, and how many of its kind the series has before it."""
+
+    method: NDArray[np.int32]
+    series: NDArray[np.int32]
+    rank: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, tables: Sequence[Derived]) -> Wanted:
+        names = list(OPERATORS)
+        method = np.concatenate([np.full(len(t.series), names.index(t.method), np.int32) for t in tables])
+        series = np.concatenate([t.series for t in tables])
+        order = np.lexsort((method, series))
+        changes = np.ones(len(order), bool)
+        changes[1:] = (np.diff(series[order]) != 0) | (np.diff(method[order]) != 0)
+        start = np.maximum.accumulate(np.where(changes, np.arange(len(order)), 0))
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order)) - start
+        return cls(method, series, rank)
+
+
+def tables_of(plan: Plan) -> list[Derived]:
+    """Return everything that needs a lane, limits of plain readings included; raises KeyError for no such method."""
+    watched, channel = np.unique(plan.thresholds.series, return_inverse=True)
+    limits = Thresholds(
+        **{**{n: getattr(plan.thresholds, n) for n in Thresholds.__slots__}, "series": channel}
+    )
+    tables = [Derived("value", watched.astype(np.int32), {}, limits), *plan.derived]
+    for table in tables:
+        unknown = set(table.params) - set(OPERATORS[table.method].params)
+        if unknown:
+            raise KeyError(f"{table.method} has no parameter {sorted(unknown)}")
+    return tables
+
+
+def build(tables: Sequence[Derived]) -> tuple[list[Pool], NDArray[np.int64]]:
+    """Return pools with fresh lanes, and the channel of each statistic, table after table."""
+    wanted = Wanted.of(tables)
+    names = list(OPERATORS)
+    code, bit = np.unique(wanted.rank * len(names) + wanted.method, return_inverse=True)
+    if len(code) > 62:
+        raise ValueError("more than 62 different statistics")
+    series, of = np.unique(wanted.series, return_inverse=True)
+    signature = np.zeros(len(series), np.int64)
+    np.bitwise_or.at(signature, of, np.int64(1) << bit.astype(np.int64))
+    pools: list[Pool] = []
+    channel = np.zeros(len(of), np.int64)
+    base = 0
+    for mask in np.unique(signature).tolist():
+        slots = [n for n in range(len(code)) if mask >> n & 1]
+        lanes = series[signature == mask]
+        pool = Pool([OPERATORS[names[code[n] % len(names)]] for n in slots], lanes.astype(np.int32), base)
+        base += pool.n_channels
+        pools.append(pool)
+        for slot, n in enumerate(slots):
+            here = np.flatnonzero((signature[of] == mask) & (bit == n))
+            lane = np.searchsorted(lanes, wanted.series[here])
+            channel[here] = pool.base + slot * len(pool) + lane
+            _set_params(pool, slot, tables, here, lane)
+    return pools, channel
+
+
+def _set_params(
+    pool: Pool, slot: int, tables: Sequence[Derived], wanted: NDArray[np.intp], lane: NDArray[np.intp]
+) -> None:
+    first = 0
+    for table in tables:
+        mine = (wanted >= first) & (wanted < first + len(table.series))
+        for name, values in table.params.items():
+            if mine.any():
+                pool.column(slot, name)[lane[mine]] = values[wanted[mine] - first]
+        first += len(table.series)
+
+
+def limits_of(tables: Sequence[Derived], channel: NDArray[np.int64]) -> Limits:
+    """Return the limits of all tables, about the channels that were given out."""
+    parts, first = [], 0
+    for table in tables:
+        rows, n = table.limits, len(table.limits)
+        series = table.series[rows.series]
+        parts.append(
+            Limits(
+                channel=channel[first + rows.series].astype(np.int32),
+                rule=rows.rule,
+                subject_kind=np.full(n, SubjectKind.SERIES, np.uint8),
+                subject=series,
+                series=series,
+                level=rows.level,
+                high=rows.high,
+                limit=rows.limit,
+                deadband=rows.deadband,
+                on_delay=rows.on_delay,
+                off_delay=rows.off_delay,
+                max_gap=rows.max_gap,
+            )
+        )
+        first += len(table.series)
+    return Limits.concat(parts)
+
+
+def carry(old: Sequence[Pool], new: Sequence[Pool]) -> None:
+    """Copy what lanes remember: readings by series, state by (series, method, parameters)."""
+    for after in new:
+        for before in old:
+            at = find(after.series.astype(np.int64), before.series.astype(np.int64))
+            here = np.flatnonzero(at >= 0)
+            if len(here):
+                after.matrix[here, :3] = before.matrix[at[here], :3]
+                _carry_state(before, at[here], after, here)
+
+
+def _carry_state(before: Pool, there: NDArray[np.intp], after: Pool, here: NDArray[np.intp]) -> None:
+    for slot, operator in enumerate(after.operators):
+        for other, theirs in enumerate(before.operators):
+            if theirs.name != operator.name:
+                continue
+            same = np.ones(len(here), bool)
+            for name in operator.params:
+                a, b = after.column(slot, name)[here], before.column(other, name)[there]
+                same &= (a == b) | (np.isnan(a) & np.isnan(b))
+            for name in operator.state:
+                after.column(slot, name)[here[same]] = before.column(other, name)[there[same]]
+            after.rings[slot][here[same]] = before.rings[other][there[same]]

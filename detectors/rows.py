@@ -1,0 +1,395 @@
+"""Rows: two layouts of the same readings behind one interface, so that an operator's arithmetic is written once.
+
+An operator sees whole columns, and says how a row follows from the one before it by `before`, `affine`, `climb`,
+`fill` and `over_windows`. `Rounds` keeps the k-th readings of all lanes together and computes those step by
+step, exactly in sequence; `Scans` keeps a lane's readings together and computes them by scans, at a cost that
+does not depend on how long a lane is. A lane is one state: a series, or a device with several signals.
+
+Costs per row and the switch between the two: docs/detectors.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import blas
+
+from detectors.fill import fill, shift
+
+Floats = NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+WINDOW = 32
+_TILE = 1024  # windows sorted at a time: 256 kB, which stays in the second-level cache
+_CHUNK = 64
+
+
+class Source(Protocol):
+    """Where readings come from: a batch, or signals joined in event time."""
+
+    @property
+    def value(self) -> Floats: ...
+    @property
+    def t(self) -> NDArray[np.int64]: ...
+
+
+class Rows(Protocol):
+    """N readings of L lanes; columns are [N], lane columns are [L].
+
+    lane intp[L] the state's row · count intp[L] · row intp[N] the source's row · value float64[N] · t int64[N] ns
+    """
+
+    lane: NDArray[np.intp]
+    row: NDArray[np.intp]
+    count: NDArray[np.intp]
+    value: Floats
+    t: NDArray[np.int64]
+    n_lanes: int
+
+    def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return a lane column as a column."""
+        ...
+
+    def before(self, column: NDArray[Scalar], carried: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return the value one reading earlier; `carried` stands before the first."""
+        ...
+
+    def first(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return the value at each lane's first reading."""
+        ...
+
+    def last(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return the value at each lane's last reading."""
+        ...
+
+    def total(self, column: NDArray[Scalar]) -> NDArray[Any]:
+        """Return the running sum within each lane."""
+        ...
+
+    def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
+        """Return y with y = a·y_before + b."""
+        ...
+
+    def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
+        """Return s with s = min(cap, max(0, s_before + z)); cap is a lane column."""
+        ...
+
+    def fill(
+        self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]
+    ) -> NDArray[Scalar]:
+        """Return values where written, else what was written last, else what is carried."""
+        ...
+
+    def over_windows(
+        self,
+        judge: Judge,
+        values: Floats,
+        ring: Floats,
+        taken: NDArray[np.int64],
+        keep: NDArray[np.bool_] | None,
+    ) -> Floats:
+        """Return judge(windows, rows) for each row's WINDOW values kept before it, and push what is kept.
+
+        values float64[N, M] of which a row is pushed where `keep` (None: always)
+        ring float64[states, M, WINDOW], written to · taken int64[L] how many were ever pushed; slot = taken mod WINDOW
+        `judge` gets windows float64[B, M, WINDOW] in no certain order, NaN where nothing was pushed yet, its own to
+        destroy, and which rows they are, intp[B].
+        """
+        ...
+
+    def cells(self, lanes: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return (places, counts): where in a column the readings of these lanes are, lane by lane, in time."""
+        ...
+
+    def any_of(self, column: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return, per lane, whether it is true at some reading."""
+        ...
+
+
+Judge = Callable[[Floats, NDArray[np.intp]], Floats]
+
+
+class Rounds:
+    """Readings round by round: first those that are the first of their lane, then the second ones …
+
+    Lanes are ordered by how many readings they have, most first, so that round k is about a prefix of them.
+    """
+
+    def __init__(
+        self, source: Source, lane: NDArray[np.intp], start: NDArray[np.intp], count: NDArray[np.intp]
+    ) -> None:
+        """Lay out lanes that are runs of a batch; counts descend."""
+        self.lane = lane
+        self.n_lanes = len(start)
+        longest = int(count[0])
+        sizes = [self.n_lanes]
+        if longest > 1:
+            at_least = np.cumsum(np.bincount(count, minlength=longest + 1)[::-1])[::-1]
+            sizes = at_least[1:].tolist()
+            self.row = np.concatenate([start[:n] + k for k, n in enumerate(sizes)])
+        else:
+            self.row = start
+        bounds = [0]
+        for n in sizes:
+            bounds.append(bounds[-1] + n)
+        self._rounds = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._sizes = sizes
+        self.count = count
+        self.value = source.value[self.row]
+        self.t = source.t[self.row]
+
+    def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
+        if len(self._sizes) == 1:
+            return lane
+        return np.concatenate([lane[:n] for n in self._sizes])
+
+    def before(self, column: NDArray[Scalar], carried: NDArray[Scalar]) -> NDArray[Scalar]:
+        if len(self._sizes) == 1:
+            return carried
+        parts = [carried]
+        parts += [column[r.start : r.start + n] for r, n in zip(self._rounds, self._sizes[1:], strict=False)]
+        return np.concatenate(parts)
+
+    def first(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
+        return column[: self.n_lanes]
+
+    def last(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
+        last = column[: self.n_lanes]
+        if len(self._sizes) == 1:
+            return last
+        last = last.copy()
+        for r, n in zip(self._rounds[1:], self._sizes[1:], strict=True):
+            last[:n] = column[r]
+        return last
+
+    def total(self, column: NDArray[Scalar]) -> NDArray[Any]:
+        total: NDArray[Any] = np.array(column, np.int64 if column.dtype == bool else column.dtype)
+        for old, r, n in zip(self._rounds, self._rounds[1:], self._sizes[1:], strict=False):
+            total[r] += total[old][:n]
+        return total
+
+    def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
+        y = np.empty(len(b))
+        for r, n in zip(self._rounds, self._sizes, strict=True):
+            out = y[r]
+            np.multiply(a[r], carried[:n], out=out)
+            out += b[r]
+            carried = out
+        return y
+
+    def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
+        s = np.empty(len(z))
+        for r, n in zip(self._rounds, self._sizes, strict=True):
+            out = s[r]
+            np.add(carried[:n], z[r], out=out)
+            np.maximum(out, 0.0, out=out)
+            np.minimum(out, cap[:n], out=out)
+            carried = out
+        return s
+
+    def fill(
+        self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]
+    ) -> NDArray[Scalar]:
+        filled = np.empty_like(values)
+        for r, n in zip(self._rounds, self._sizes, strict=True):
+            filled[r] = np.where(written[r], values[r], carried[:n])
+            carried = filled[r]
+        return filled
+
+    def over_windows(
+        self,
+        judge: Judge,
+        values: Floats,
+        ring: Floats,
+        taken: NDArray[np.int64],
+        keep: NDArray[np.bool_] | None,
+    ) -> Floats:
+        y = np.empty(len(values))
+        rows = np.arange(len(values))
+        taken = taken.copy()
+        for r, n in zip(self._rounds, self._sizes, strict=True):
+            for a in range(0, n, _TILE):
+                b = min(a + _TILE, n)
+                here = slice(r.start + a, r.start + b)
+                y[here] = judge(ring.take(self.lane[a:b], axis=0), rows[here])
+            pushed = slice(0, n) if keep is None else np.flatnonzero(keep[r])
+            ring[self.lane[:n][pushed], :, taken[:n][pushed] % WINDOW] = values[r][pushed]
+            taken[:n][pushed] += 1
+        return y
+
+    def cells(self, lanes: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        chosen = np.flatnonzero(lanes)
+        if len(self._sizes) == 1:
+            return chosen, np.ones(len(chosen), np.intp)
+        count = self.count[chosen]
+        first = np.repeat(np.cumsum(count) - count, count)
+        nth = np.arange(len(first)) - first
+        starts = np.array([r.start for r in self._rounds])
+        return starts[nth] + np.repeat(chosen, count), count
+
+    def any_of(self, column: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = column[: self.n_lanes]
+        if len(self._sizes) == 1:
+            return found
+        found = found.copy()
+        for r, n in zip(self._rounds[1:], self._sizes[1:], strict=True):
+            found[:n] |= column[r]
+        return found
+
+
+class Scans:
+    """Readings lane by lane, each in order of time."""
+
+    def __init__(
+        self, source: Source, lane: NDArray[np.intp], start: NDArray[np.intp], count: NDArray[np.intp]
+    ) -> None:
+        """Lay out lanes that are runs of a batch."""
+        self.lane = lane
+        self.n_lanes = len(start)
+        self.count = count
+        self._last = np.cumsum(count) - 1
+        self._first = self._last - count + 1
+        self.row = np.repeat(start - self._first, count) + np.arange(int(count.sum()))
+        self.value = source.value[self.row]
+        self.t = source.t[self.row]
+
+    def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
+        return np.repeat(lane, self.count)
+
+    def before(self, column: NDArray[Scalar], carried: NDArray[Scalar]) -> NDArray[Scalar]:
+        return shift(column, self._first, carried)
+
+    def first(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
+        first: NDArray[Scalar] = column[self._first]
+        return first
+
+    def last(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
+        last: NDArray[Scalar] = column[self._last]
+        return last
+
+    def total(self, column: NDArray[Scalar]) -> NDArray[Any]:
+        total: NDArray[Any] = np.cumsum(column)
+        before: NDArray[Any] = total[self._first] - column[self._first]
+        total -= np.repeat(before, self.count)
+        return total
+
+    def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
+        """Solve the unit lower bidiagonal system that the recurrence is: exactly the sequential operations."""
+        band = np.empty((2, len(b)), order="F")
+        band[0] = 1.0
+        np.negative(a[1:], out=band[1, :-1])
+        # Nothing passes from one lane to the next: 0 stands at the borders.
+        band[1, self._last] = 0.0
+        b = b.copy()
+        b[self._first] += a[self._first] * carried
+        y: Floats = blas.dtbsv(1, band, b, lower=1, diag=1, overwrite_x=1)
+        return y
+
+    def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
+        """Compose the maps s → min(c, max(b, s + a)) in two levels; a sum over lanes would leak spikes."""
+        chunks = (self.count + _CHUNK - 1) // _CHUNK
+        first_chunk = np.cumsum(chunks) - chunks
+        nth = np.arange(int(chunks.sum())) - np.repeat(first_chunk, chunks)
+        start = np.repeat(self._first, chunks) + nth * _CHUNK
+        count = np.minimum(np.repeat(self._last + 1, chunks) - start, _CHUNK)
+        a, low, high = _compose(z, start, count, np.repeat(cap, chunks))
+        end = start + count - 1
+        entry = _entries(a[end], low[end], high[end], first=first_chunk, carried=carried)
+        s = np.add(a, np.repeat(entry, count), out=a)
+        np.maximum(s, low, out=s)
+        return np.minimum(s, high, out=s)
+
+    def fill(
+        self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]
+    ) -> NDArray[Scalar]:
+        first = self._first
+        values, definite = values.copy(), written.copy()
+        values[first] = np.where(written[first], values[first], carried)
+        definite[first] = True
+        return fill(values, definite)
+
+    def over_windows(
+        self,
+        judge: Judge,
+        values: Floats,
+        ring: Floats,
+        taken: NDArray[np.int64],
+        keep: NDArray[np.bool_] | None,
+    ) -> Floats:
+        n_kept = self.count if keep is None else self.last(self.total(keep))
+        # Every lane's past, oldest first, and then what it keeps, one lane after the other.
+        offset = np.cumsum(n_kept + WINDOW) - (n_kept + WINDOW)
+        order = (taken[:, None] + np.arange(WINDOW)) % WINDOW
+        past = np.take_along_axis(ring[self.lane], order[:, None, :], axis=2).transpose(0, 2, 1)
+        history = np.empty((int((n_kept + WINDOW).sum()), values.shape[1]))
+        history[offset[:, None] + np.arange(WINDOW)] = past
+        kept = np.ones(len(values), bool) if keep is None else keep
+        place = np.repeat(offset, self.count) + self.total(kept) - kept
+        history[place[kept] + WINDOW] = values[kept]
+
+        windows = np.lib.stride_tricks.sliding_window_view(history, WINDOW, axis=0)
+        y = np.empty(len(values))
+        rows = np.arange(len(values))
+        for first in range(0, len(values), _TILE):
+            here = rows[first : first + _TILE]
+            y[here] = judge(windows[place[here]], here)
+
+        newest = history[(offset + n_kept)[:, None] + np.arange(WINDOW)].transpose(0, 2, 1)
+        order = (taken[:, None] + n_kept[:, None] + np.arange(WINDOW)) % WINDOW
+        replaced = np.empty_like(newest)
+        np.put_along_axis(replaced, np.broadcast_to(order[:, None, :], newest.shape), newest, axis=2)
+        ring[self.lane] = replaced
+        return y
+
+    def cells(self, lanes: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return np.flatnonzero(np.repeat(lanes, self.count)), self.count[lanes]
+
+    def any_of(self, column: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.logical_or.reduceat(column, self._first)
+
+
+def _compose(
+    z: Floats, start: NDArray[np.intp], count: NDArray[np.intp], cap: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return, for each row, (a, b, c) of the map from its chunk's entry to it; rounds over the chunks."""
+    order = np.argsort(-count, kind="stable")
+    start, count, cap = start[order], count[order], cap[order]
+    a, low, high = np.empty(len(z)), np.empty(len(z)), np.empty(len(z))
+    sum_, floor, roof = np.zeros(len(start)), np.full(len(start), -np.inf), np.full(len(start), np.inf)
+    for k in range(int(count[0])):
+        n = int(np.searchsorted(-count, -k, side="left"))
+        rows = start[:n] + k
+        step, limit = z[rows], cap[:n]
+        sum_[:n] += step
+        for edge, out in ((floor, low), (roof, high)):
+            moved = edge[:n]
+            moved += step
+            np.maximum(moved, 0.0, out=moved)
+            np.minimum(moved, limit, out=moved)
+            out[rows] = moved
+        a[rows] = sum_[:n]
+    return a, low, high
+
+
+def _entries(a: Floats, low: Floats, high: Floats, *, first: NDArray[np.intp], carried: Floats) -> Floats:
+    """Return what enters each chunk, by doubling over the chunks of each lane."""
+    # Shift by one: what enters a chunk is what left the one before it; a lane starts with what it carries.
+    sum_, floor, roof = (np.concatenate([[0.0], column[:-1]]) for column in (a, low, high))
+    sum_[first], floor[first], roof[first] = 0.0, carried, carried
+    bounded = np.zeros(len(a), bool)
+    bounded[first] = True
+    step = 1
+    while not bounded.all():
+        rows = np.flatnonzero(~bounded)
+        source = rows - step
+        late, low, high = sum_[rows], floor[rows], roof[rows]
+        floors = np.minimum(high, np.maximum(low, floor[source] + late))
+        roofs = np.minimum(high, np.maximum(low, roof[source] + late))
+        sum_[rows] = sum_[source] + late
+        floor[rows], roof[rows] = floors, roofs
+        bounded[rows] = bounded[source]
+        step *= 2
+    return floor

@@ -1,0 +1,29 @@
+"""Stuck value: for how many seconds a reading has not moved by more than `eps` from one reading to the next.
+
+    |x - x_before| <= eps keeps the beginning, anything else (and a gap longer than max_gap_s) begins again at t
+    y = t - beginning, in seconds
+
+Unknown is no evidence: silence does not make a value stuck. Rule Q-04 of ours; limits are per series.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.operator import Lanes, Operator
+from detectors.rows import Floats, Rows
+
+
+def derive(rows: Rows, lanes: Lanes) -> Floats:
+    moved = np.abs(rows.value - lanes.x_before) > rows.spread(lanes["eps"])
+    moved |= lanes.dt_s > rows.spread(lanes["max_gap_s"])
+    # Nothing before it: the reading begins a run.
+    moved |= np.isnan(lanes.x_before)
+    began = lanes.time("since")
+    since = rows.fill(rows.t, moved, np.where(began == 0, rows.first(rows.t), began))
+    lanes.set("since", rows.last(since))
+    y: Floats = (rows.t - since) * 1e-9
+    return y
+
+
+STUCK = Operator("stuck", derive, params={"eps": 0.0, "max_gap_s": np.inf}, state={"since": 0.0}, unit="s")

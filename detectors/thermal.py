@@ -1,0 +1,34 @@
+"""Thermal overload: the thermal level of a conductor or motor from its current (IEC 60255-149 form).
+
+    theta' = heat + (theta - heat)·exp(-dt / tau)       heat = (I / k_ib)²
+
+exact for a current that is constant over dt; between two readings the current is the larger of the two, so that
+the level is never less than what was seen. theta = 1 is the level that the continuous limit k·I_B reaches after
+a long time; the trip time from a preload I_p is tau·ln((I² - I_p²) / (I² - (k·I_B)²)).
+After a gap longer than `max_gap_s` the level is held to what the larger of both readings makes of the gap. The
+first reading starts from cold (0); `preload` may say otherwise. Cooling uses the same tau.
+Source: IEC 60255-149 (formerly 60255-8), as makers' manuals give it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.operator import UNKNOWN, Lanes, Operator
+from detectors.rows import Floats, Rows
+
+
+def derive(rows: Rows, lanes: Lanes) -> Floats:
+    # Nothing passes before the first reading.
+    dt = np.where(np.isnan(lanes.x_before), 0.0, lanes.dt_s)
+    current = np.fmax(np.abs(rows.value), np.abs(lanes.x_before))
+    current /= rows.spread(lanes["k_ib"])
+    passed = -dt / rows.spread(lanes["tau_s"])
+    theta = rows.affine(np.exp(passed), -np.expm1(passed) * (current * current), lanes["theta"])
+    lanes.set("theta", rows.last(theta))
+    return theta
+
+
+THERMAL = Operator(
+    "thermal", derive, params={"tau_s": UNKNOWN, "k_ib": UNKNOWN}, state={"theta": 0.0}, unit="1"
+)

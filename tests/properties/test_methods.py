@@ -1,0 +1,121 @@
+"""Every method equals its naive twin: statistic by statistic, and event by event behind a limit."""
+
+import math
+
+import numpy as np
+import pytest
+from naive.material import SHAPES, Stream, lines, shape
+from naive.naive_methods import NaiveStatistics
+from naive.naive_threshold import NaiveThreshold
+
+from core.batch import Batch
+from core.events import Rule
+from detectors.bank import Bank
+from detectors.frame import Frame
+from detectors.methods import OPERATORS
+from detectors.plan import Derived, Plan, Thresholds
+from detectors.pool import Pool
+
+N = 2100
+# method -> parameters that differ by series, and a limit that material between 0 and 100 crosses now and then
+CASES = {
+    "value": ({}, 90.0),
+    "rate": ({"max_gap_s": [60.0, math.inf]}, 8.0),
+    "ewma": ({"alpha": [0.05, 0.3], "floor": [1.0, 5.0], "warmup": [0.0, 20.0]}, 2.0),
+    "cusum": ({"mean": [50.0, 30.0], "sigma": [20.0, 5.0], "k": [0.5, 1.0], "cap": [20.0, 8.0]}, 4.0),
+    "hampel": ({"floor": [1.0, 0.1]}, 3.0),
+    "stuck": ({"eps": [0.0, 2.0], "max_gap_s": [math.inf, 60.0]}, 20.0),
+    "thermal": ({"tau_s": [600.0, 60.0], "k_ib": [60.0, 80.0]}, 0.8),
+}
+every_method = pytest.mark.parametrize("method", OPERATORS)
+
+
+def params(method):
+    chosen = {name: values for name, values in CASES[method][0].items()}
+    return {name: np.array([values[s % 2] for s in range(N)]) for name, values in chosen.items()}
+
+
+def bank(method):
+    limits = Thresholds.rows(
+        [{"rule": 0, "series": s, "level": 2, "limit": CASES[method][1], "deadband": 1.0} for s in range(N)]
+    )
+    table = Derived(method, np.arange(N, dtype=np.int32), params(method), limits)
+    return Bank(Plan(rules=(Rule("D", "", ""),), derived=(table,)))
+
+
+def twin(method):
+    given = params(method)
+    defaults = OPERATORS[method].params
+    return NaiveStatistics(method, lambda s: {**defaults, **{k: float(v[s]) for k, v in given.items()}})
+
+
+def statistics(pool, batch):
+    """The statistic of every usable row, by the pool alone."""
+    found = np.full(len(batch), np.nan)
+    runs = Frame.of(batch).usable
+    original = pool.operators[0].derive
+
+    def spy(rows, lanes):
+        y = original(rows, lanes)
+        found[np.flatnonzero(usable)[rows.row]] = y
+        return y
+
+    usable = ((batch.quality & 3) != 0) & ~np.isnan(batch.value)
+    pool.operators = (type(pool.operators[0])(**{**_fields(pool.operators[0]), "derive": spy}),)
+    clipped = Batch(
+        runs.batch.series, runs.batch.t, np.clip(runs.batch.value, -1e15, 1e15), runs.batch.quality
+    )
+    if len(runs):
+        source = type(runs)(clipped, runs.series, runs.start, runs.count)
+        pool.advance(source, np.arange(len(runs)), runs.series.astype(np.intp))
+    pool.operators = (type(pool.operators[0])(**{**_fields(pool.operators[0]), "derive": original}),)
+    return found
+
+
+def _fields(operator):
+    return {name: getattr(operator, name) for name in type(operator).__slots__}
+
+
+def tame(batch):
+    """Without what makes two roundings of one formula differ: sums with 1e15 in them."""
+    return Batch(batch.series, batch.t, np.clip(batch.value, -1e6, 1e6), batch.quality)
+
+
+@every_method
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("wild", [False, True])
+def test_the_statistic_equals_its_twin(method, name, wild):
+    rng = np.random.default_rng(7)
+    pool = Pool([OPERATORS[method]], np.arange(N, dtype=np.int32), 0)
+    for key, values in params(method).items():
+        pool.column(0, key)[:] = values
+    slow, stream = twin(method), Stream(11)
+    for _ in range(5):
+        batch = stream.batch(shape(rng, name))
+        if not wild:
+            batch = tame(batch)
+        fast, expected = statistics(pool, batch), np.array(slow.step(batch))
+        np.testing.assert_array_equal(np.isnan(fast), np.isnan(expected))
+        known = ~np.isnan(fast)
+        np.testing.assert_allclose(fast[known], expected[known], rtol=1e-9, atol=1e-9)
+
+
+@every_method
+@pytest.mark.parametrize("name", SHAPES)
+def test_events_equal_those_of_the_twin(method, name):
+    rng = np.random.default_rng(3)
+    fast, slow, stream = bank(method), twin(method), Stream(5)
+    row = {"rule": 0, "level": 2, "high": True, "limit": CASES[method][1], "deadband": 1.0}
+    row |= {"on_delay": 0, "off_delay": 0, "max_gap": 0}
+    alarms = NaiveThreshold([{**row, "series": s} for s in range(N)])
+    found = 0
+    for _ in range(6):
+        batch = tame(stream.batch(shape(rng, name)))
+        statistic = np.array(slow.step(batch))
+        expected = alarms.step(Batch(batch.series, batch.t, statistic, batch.quality), 0)
+        events = lines(fast.step(batch, 0))
+        assert [e[:8] for e in events] == [
+            (r, k, lv, 1, s, s, t, since) for t, r, s, k, lv, since, *_ in expected
+        ]
+        found += len(events)
+    assert found or name == "wide"
