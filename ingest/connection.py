@@ -62,6 +62,9 @@ class Connection:
         self.statistics, self.receipts, self.wake, self.clock = statistics, receipts, wake, clock
         self.reached = False  # somebody listens there
         self.accepted = False  # CONNACK said yes
+        self.resumed_s: float | None = (
+            None  # when (monotonic) a session of ours was found there; None = a new one
+        )
         self.subscribed = False  # SUBACK granted at least one filter
         self.problem = ""
         self._lost = False
@@ -207,6 +210,7 @@ class Connection:
             self._lost = True
             return
         self.accepted = True
+        self.resumed_s = time.monotonic() if flags.session_present else None
         self.statistics.connections += 1
         log.info("connected to broker", client_id=self.broker.client_id, resumed=flags.session_present)
         client.subscribe([(topic_filter, 1) for topic_filter in self.filters])

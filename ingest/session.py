@@ -67,6 +67,17 @@ class Session:
             return f"the broker closed {self._n_taken_over} connections in a row soon after accepting them"
         return connection.problem if connection else self._last_problem
 
+    def settles_s(self, now_s: float) -> float:
+        """Return for how long (monotonic clock) what the broker sends may still lack older messages; 0 = no more.
+
+        What the connection before did not acknowledge comes again only settle_s after a session was resumed
+        (NATS: its ack_wait), behind newer messages.
+        """
+        connection = self._connection
+        if connection is None or connection.resumed_s is None:
+            return 0.0
+        return max(0.0, connection.resumed_s + self.broker.settle_s - now_s)
+
     @property
     def n_outstanding(self) -> int:
         """How many messages of this connection are not acknowledged."""

@@ -40,6 +40,9 @@ class BrokerSettings:
 
     client_id          names the session that keeps messages while we are away: never two pipelines with one
     ca_file            "" = no TLS
+    settle_s           after a session was resumed, hold what arrives for so long: until then the broker may send
+                       again, behind newer messages, what was not acknowledged.  NATS: its ack_wait and a second;
+                       a broker that sends it at once and first (Mosquitto): 0
     reconnect_min_s, reconnect_max_s   pause before a new attempt: random, up to a bound that doubles
     """
 
@@ -50,6 +53,7 @@ class BrokerSettings:
     password: str = ""
     ca_file: str = ""
     keepalive_s: int = 30
+    settle_s: float = 6.0
     connect_timeout_s: float = 5.0
     reconnect_min_s: float = 0.5
     reconnect_max_s: float = 30.0

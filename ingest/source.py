@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from core.batch import Batch
 from core.time import DAY, clock_ns, seconds
 from ingest.batcher import Closed, Closing, Delivery
 from ingest.columns import Message, Tolerance
@@ -39,6 +40,7 @@ class Source:
         self._clock = clock
         self._ending = threading.Event()
         self._rest: Chunk | None = None
+        self._held: list[Chunk] = []
         self._unacknowledged: dict[int, Delivery] = {}
         self._n_deliveries = 0
 
@@ -56,7 +58,10 @@ class Source:
         self.session.start()
         try:
             while not self._ending.is_set():
-                yield self._deliver(self._gather())
+                if self.session.settles_s(time.monotonic()):
+                    yield self._settle()
+                else:
+                    yield self._deliver(self._gather())
         finally:
             self.session.close()
 
@@ -76,9 +81,30 @@ class Source:
         """How many messages wait for the worker; they are not received yet in the sense of the ledger."""
         return len(self.session.inlet)
 
+    def _settle(self) -> Delivery:
+        """Hold what arrives for a tick and deliver nothing: older messages may still come, and order decides.
+
+        Without this, readings that a killed pipeline had taken and not committed would come back late, and what is
+        late raises nobody.  No more is held than may wait for the worker.
+        """
+        until_s = time.monotonic() + min(self.settings.tick_s, self.session.settles_s(time.monotonic()))
+        while (left_s := until_s - time.monotonic()) > 0 and not self._ending.is_set():
+            full = sum(len(chunk.messages) for chunk in self._held) >= self.settings.queue_messages
+            chunk = None if full else self.session.take(min(left_s, 0.2))
+            if chunk is not None:
+                self._held.append(chunk)
+            elif full:
+                time.sleep(min(left_s, 0.2))
+        now = self._clock()
+        return Delivery(
+            Batch.empty(), (), {}, {}, 0, now, connected=False, first_arrived=now, ack=lambda: None
+        )
+
     def _gather(self) -> list[Chunk]:
-        """Take what arrives until the batch closes."""
-        chunks: list[Chunk] = []
+        """Take what arrives until the batch closes; what was held while settling goes out as one batch."""
+        chunks, self._held = self._held, []
+        if chunks:
+            return chunks
         self.closing.open(time.monotonic())
         while (closed := self.closing.full()) is None:
             chunk = self._take(0)

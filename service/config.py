@@ -40,6 +40,8 @@ class Mqtt:
     keepalive_s       the broker holds us for dead after one and a half times this
     max_ack_pending   messages sent to us and not yet committed, for each source; # counts twice; 65535 in all
     ack_wait_s        the embedded broker sends again what we have not acknowledged after this
+    settle_s          after our session was resumed hold what arrives for so long: only then has everything come again
+                      that was not committed, and the order is right. NATS: ack_wait_s and a second; Mosquitto: 0
     tls               encrypt, and check the broker's certificate
     ca_file           certificates to trust; empty: those of the system
     cert_file         our own certificate, where the broker asks for one
@@ -53,7 +55,8 @@ class Mqtt:
     client_id: str = "fengsui"
     keepalive_s: Annotated[int, Between(5, 3600)] = 30
     max_ack_pending: Annotated[int, Between(1, MOST_PENDING)] = 30_000
-    ack_wait_s: Seconds = 60.0
+    ack_wait_s: Seconds = 5.0
+    settle_s: Annotated[float, Between(0, 3600)] = 6.0
     tls: bool = False
     ca_file: str = ""
     cert_file: str = ""

@@ -132,6 +132,7 @@ def broker_settings(config: Config) -> BrokerSettings:
         password=mqtt.password,
         ca_file=mqtt.ca_file,
         keepalive_s=mqtt.keepalive_s,
+        settle_s=mqtt.settle_s,
     )
 
 
