@@ -63,6 +63,7 @@ class Derived:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self._connection: Connection | None = None
         self._due = 0.0
+        self._closed = False
         self._flushing: Future[None] | None = None
         self._checkpointing: Future[None] | None = None
 
@@ -114,10 +115,12 @@ class Derived:
         self._thread.submit(self._flush).result()
 
     def close(self) -> None:
-        """Write what can be written and end the thread."""
-        self._thread.submit(self._quietly, self._flush)
-        self._thread.shutdown()
-        connections.close(self._connection)
+        """Write what can be written and end the thread; a second time does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._quietly, self._flush)
+            self._thread.shutdown()
+            connections.close(self._connection)
 
     def _snapshot(self) -> dict[str, NDArray[np.generic]]:
         return {f"{_OURS}{k}": v for k, v in self._cascade.snapshot().items()} if self._native else {}

@@ -76,8 +76,7 @@ class Store:
         Raises FencedError while another store has it, psycopg.OperationalError without a server.
         """
         self._dsn, self._habits = dsn, habits
-        self._connection: Connection | None = connections.connect(dsn, name="pipeline")
-        connections.lock(self._connection, patience_s=habits.patience_s)
+        self._connection: Connection | None = self._locked()
         self._epoch = connections.new_epoch(self._connection)
         with self._connection.cursor() as cursor:
             self._native = not timescale.serves(cursor)
@@ -89,6 +88,11 @@ class Store:
         self._ticks: list[int] = []
         self._unsure = False
         self._restored = False
+
+    @property
+    def seq(self) -> int:
+        """Return the seq of the newest durable unit."""
+        return self._seq
 
     # ── restart ───────────────────────────────────────────────────────────────
     def restore(self) -> Restored:
@@ -231,13 +235,13 @@ class Store:
         """Bring the derived tables up to date where that is possible, and let the database go."""
         self._derived.close()
         connections.close(self._connection)
+        self._connection = None
 
     def _connected(self) -> Connection:
         """Return the connection that holds the lock; a new one when the last was lost."""
         if self._connection is None or self._connection.closed:
-            fresh = connections.connect(self._dsn, name="pipeline")
+            fresh = self._locked()
             try:
-                connections.lock(fresh, patience_s=self._habits.patience_s)
                 connections.check_epoch(fresh, self._epoch)
                 fresh.commit()
             except BaseException:
@@ -246,6 +250,16 @@ class Store:
             self._connection = fresh
             self._partitions.forget()
         return self._connection
+
+    def _locked(self) -> Connection:
+        """Return a new connection that holds the lock."""
+        fresh = connections.connect(self._dsn, name="pipeline")
+        try:
+            connections.lock(fresh, patience_s=self._habits.patience_s)
+        except BaseException:
+            connections.close(fresh)
+            raise
+        return fresh
 
     def _give_up(self) -> None:
         """End the transaction, and the connection too when it cannot be ended."""
