@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.batch import Quality
 from core.reject import Reason, Reject
-from core.time import DAY, seconds, to_datetime
+from core.time import DAY, seconds
 from ingest.instant import nanoseconds
 from registry.catalog import Catalog
 
@@ -23,6 +23,8 @@ LARGEST_VALUE = 1e300
 UNREADABLE_TOPIC = "\ufffd"
 # In a column of times: the sender gave none.  No sum of a time and an offset reaches it.
 ABSENT = -(2**63)
+# After so many faults in one message its rest is not looked at: no message may cost us more than 50 ms.
+MOST_FAULTS = 1_000
 # A payload is kept to this length: the longest that is worth reading.
 KEPT_BYTES = 65_536
 
@@ -32,6 +34,10 @@ _REASONS = {
     2: Reason.NOT_A_NUMBER, 3: Reason.UNKNOWN_SERIES, 4: Reason.BAD_TIME,
     5: Reason.FUTURE_TIME, 6: Reason.TOO_OLD, 7: Reason.OUT_OF_RANGE,
 }  # fmt: skip
+
+
+class Hopeless(Exception):  # noqa: N818 - it is no error of the program
+    """The open message has too many faults to go on with it."""
 
 
 class Message(NamedTuple):
@@ -95,10 +101,12 @@ class Columns:
         self._quality: list[tuple[int, int, Quality]] = []
         self._rejects: list[Reject] = []
         self._raw_kept: set[int] = set()
+        self._n_faults = 0
 
     def open(self) -> None:
         """Begin the next message: what follows is of it."""
         self._starts.append(len(self.series))
+        self._n_faults = 0
 
     def add(self, series: int, t: int, value: float) -> None:
         """Take one reading; `t` may be ABSENT."""
@@ -112,7 +120,12 @@ class Columns:
         self._quality.append((end - n_last, end, quality))
 
     def reject(self, gateway: int, reason: Reason, detail: str) -> None:
-        """Refuse one reading, or the whole, of the message that is open."""
+        """Refuse one reading, or the whole, of the message that is open; raises Hopeless after MOST_FAULTS."""
+        if self._n_faults == MOST_FAULTS:
+            detail = f"after {MOST_FAULTS} faults the rest of the message was not looked at"
+            self._keep(len(self._starts) - 1, gateway, Reason.BAD_SHAPE, detail)
+            raise Hopeless
+        self._n_faults += 1
         self._keep(len(self._starts) - 1, gateway, reason, detail)
 
     def undo(self) -> None:
@@ -154,9 +167,14 @@ class Columns:
         self, catalog: Catalog, series: NDArray[np.int32], t: NDArray[np.int64],
         value: NDArray[np.float64], fault: NDArray[np.uint8],
     ) -> None:  # fmt: skip
-        for row in np.flatnonzero(fault > _NOTHING).tolist():
-            reason, key = _REASONS[int(fault[row])], int(series[row])
-            detail = f"{catalog.signal[key]} = {value[row]:g} at {to_datetime(t[row]).isoformat()}"
+        rows = np.flatnonzero(fault > _NOTHING)
+        when = np.datetime_as_string(t[rows].astype("datetime64[ns]"), unit="ms")
+        columns = zip(
+            rows.tolist(), series[rows].tolist(), value[rows].tolist(), when.tolist(), fault[rows].tolist(),
+            strict=True,
+        )  # fmt: skip
+        for row, key, number, instant, code in columns:
+            reason, detail = _REASONS[code], f"{catalog.signal[key]} = {number:g} at {instant}Z"
             if reason is Reason.OUT_OF_RANGE:
                 detail += f"; possible: {catalog.physical_low[key]:g} to {catalog.physical_high[key]:g}"
             self._keep(bisect_right(self._starts, row) - 1, int(catalog.gateway[key]), reason, detail)

@@ -10,7 +10,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from core.errors import ConfigError
 from core.reject import Reason
-from ingest.columns import UNREADABLE_TOPIC, Columns, Message, Rows, Tolerance
+from ingest.columns import UNREADABLE_TOPIC, Columns, Hopeless, Message, Rows, Tolerance
 from ingest.formats.contract import Format
 from ingest.formats.native import NativeFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
@@ -63,6 +63,8 @@ class Decoder:
             return
         try:
             form.decode(message, catalog, columns)
+        except Hopeless:
+            return  # it has said so in its last reject
         except Exception:  # a bug of ours must not wedge the service on one message
             columns.undo()
             columns.reject(0, Reason.BAD_SHAPE, "the decoder failed: a bug of ours, see the log")

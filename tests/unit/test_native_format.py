@@ -205,13 +205,20 @@ def test_good_columns_and_cells_beside_bad_ones_are_taken():
 def test_a_reject_tells_what_an_engineer_needs():
     [reject] = decode(one(v=512.5)).rejects
     assert (reject.topic, reject.payload, reject.arrived) == (TOPIC, one(v=512.5), NOW)
-    assert reject.detail == "hopper_temperature = 512.5 at 2026-11-21T01:00:00+00:00; possible: -40 to 400"
+    assert reject.detail == "hopper_temperature = 512.5 at 2026-11-21T01:00:00.000Z; possible: -40 to 400"
 
 
 def test_raw_bytes_are_kept_once_per_message_and_cut():
     payload = rows(*[("nobody", NOW_MS, 1)] * 2, ("hopper_temperature", NOW_MS, 999)) + b" " * 100_000
     rejects = decode(payload).rejects
     assert [len(reject.payload) for reject in rejects] == [KEPT_BYTES, 0, 0]
+
+
+def test_after_a_thousand_faults_the_rest_is_one_reject():
+    payload = rows(("fan_running", NOW_MS, 1), *[("nobody", NOW_MS, 1)] * 3000, ("fan_running", NOW_MS, 2))
+    taken, rejected = read(payload, one())
+    assert taken == [(3, 0, 1.0), (1, 0, 41.5)]
+    assert rejected == [(1, Reason.UNKNOWN_SERIES)] * 1000 + [(1, Reason.BAD_SHAPE)]
 
 
 def test_a_retired_series_is_unknown():
