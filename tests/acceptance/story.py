@@ -28,10 +28,15 @@ def town():
     lines = [
         '[[area]]\ncode = "c"\nname = "县"\nlevel = "county"',
         '[[enterprise]]\ncode = "e"\nname = "企业"\narea = "c"',
-        '[[contact]]\ncode = "officer"\nname = "安全员"\nrole = "safety_officer"\nenterprise = "e"\n'
-        'addresses = { webhook = "" }',
-        '[[contact]]\ncode = "boss"\nname = "主要负责人"\nrole = "principal"\nenterprise = "e"\n'
-        'addresses = { webhook = "" }',
+        *(
+            f'[[contact]]\ncode = "{role}"\nname = "{role}"\nrole = "{role}"\n{place}\naddresses = {{ webhook = "" }}'
+            for role, place in (
+                ("team_leader", 'enterprise = "e"'),
+                ("safety_officer", 'enterprise = "e"'),
+                ("principal", 'enterprise = "e"'),
+                ("inspector", 'area = "c"'),
+            )
+        ),
     ]
     series = ",\n".join(
         f'{{ signal = "{signal}", period_s = 1, limits = ['
