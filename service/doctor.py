@@ -14,7 +14,7 @@ import psycopg
 
 from core.time import SECOND, clock_ns
 from service.config import Channel, Config, Webhook, WecomRobot
-from service.status import answers, ready
+from service.status import addresses, ready
 
 OLDEST_POSTGRES = 14
 LARGEST_CLOCK_DIFFERENCE_S = 2.0
@@ -37,7 +37,7 @@ def examine(config: Config, folder: Path) -> list[Finding]:
     looks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _broker(config),
         lambda: _database(config),
-        lambda: _clock(),
+        _clock,
         lambda: _disk(folder),
         lambda: _channels(config),
         lambda: _processes(config),
@@ -66,13 +66,14 @@ def _broker(config: Config) -> Iterator[Finding]:
 
 
 def connect(config: Config, timeout_s: float = 5.0) -> int:
-    """Return the broker's CONNACK code for our credentials, 0 = accepted.  Raises OSError when there is none."""
+    """Return the broker's CONNACK code for our credentials, 0 = accepted.  Raises OSError when none comes."""
     import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
 
     mqtt = config.mqtt
     answered: list[int] = []
     client = paho.Client(
-        paho.CallbackAPIVersion.VERSION2,
+        CallbackAPIVersion.VERSION2,
         client_id=f"{mqtt.client_id}-doctor",
         protocol=paho.MQTTv311,
     )
@@ -196,11 +197,8 @@ def _channel(what: str, channel: Channel) -> Finding:
 
 
 def _processes(config: Config) -> Iterator[Finding]:
-    metrics = config.metrics
-    for name, port in (("pipeline", metrics.pipeline_port), ("notifier", metrics.notifier_port)):
-        waiting = ready(f"http://{metrics.host}:{port}")
-        yield Finding(name, waiting or "ready", waiting and f"Start `fengsui run {name}`, or read its log")
-    console = f"http://{config.console.host}:{config.console.port}/"
-    fine = answers(console)
-    yield Finding("console", f"{console} " + ("answers" if fine else "does not answer"),
-                  "" if fine else "Start `fengsui run console`, or read its log")  # fmt: skip
+    for name, address in addresses(config).items():
+        waiting = ready(address)
+        yield Finding(
+            name, waiting or f"{address} is ready", waiting and f"Start `fengsui run {name}`, or read its log"
+        )

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import ConfigError
 from service.config import Config
@@ -31,8 +32,14 @@ def environment(config: Config) -> Mapping[str, str]:
         "DJANGO_SETTINGS_MODULE": "service.settings",
         "FENGSUI_DATABASE__DSN": config.database.dsn,
         "FENGSUI_CONSOLE__SECRET_KEY": config.console.secret_key,
-        "FENGSUI_CONSOLE__HOSTS": ",".join(config.console.hosts),
+        "FENGSUI_CONSOLE__HOSTS": ",".join(_hosts(config)),
     }
+
+
+def _hosts(config: Config) -> list[str]:
+    """Return the names under which the console may be asked, that of its public address among them."""
+    public = urlsplit(config.console.public_url).hostname
+    return list(dict.fromkeys([*config.console.hosts, *([public] if public else [])]))
 
 
 def setup(config: Config) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ServerError
+from service.config import Config
 from service.embedded.process import is_running
 from service.lock import holder
 
 TIMEOUT_S = 2.0
-# What each process reports at /status.
-_PARTS = {"pipeline": ("ledger", "alerts", "notifications"), "notifier": ("notifications",)}
+_WITH_A_FACE = ("pipeline", "notifier", "console")
 
 
 def status(data: Path) -> dict[str, Any]:
@@ -46,17 +46,42 @@ def _check(child: dict[str, Any], found: dict[str, Any]) -> None:
     if child["state"] == "running" and not is_running(child["pid"]):
         child["state"] = "died"
     child["ready"] = child["state"] == "running"
-    address = found["addresses"].get(child["name"])
-    if child["ready"] and child["name"] in _PARTS:
-        child["ready"] = not (waiting := ready(address))
-        if waiting:
-            found["problems"].append(f"{child['name']}: {waiting}")
-        said = _get_json(f"{address}/status") or {}
-        for part in _PARTS[child["name"]]:
-            found[part] = said.get(part, found[part])
-    elif not child["ready"]:
+    if not child["ready"]:
         why = f", last ended by {child['last_exit']}" if child["last_exit"] else ""
         found["problems"].append(f"{child['name']}: {child['state']}{why}; see {child['log']}")
+    elif child["name"] in _WITH_A_FACE:
+        address = found["addresses"][child["name"]]
+        if waiting := ready(address):
+            child["ready"] = False
+            found["problems"].append(f"{child['name']}: {waiting}")
+        if child["name"] != "console":
+            _ask(address, found)
+
+
+def _ask(address: str, found: dict[str, Any]) -> None:
+    """Take over what a process counts."""
+    said = _get_json(f"{address}/status") or {}
+    if "ledger" in said:
+        found["ledger"] = {**said["ledger"], "in_flight": said.get("in_flight", 0)}
+    if "alerts_open" in said:
+        found["alerts"] = {"open": said["alerts_open"]}
+    if "notifications" in said:
+        found["notifications"] = said["notifications"]
+
+
+def addresses(config: Config) -> dict[str, str]:
+    """Return where each process of a configuration answers /readyz."""
+    metrics, console = config.metrics, config.console
+    return {
+        "pipeline": f"http://{reachable(metrics.host)}:{metrics.pipeline_port}",
+        "notifier": f"http://{reachable(metrics.host)}:{metrics.notifier_port}",
+        "console": f"http://{reachable(console.host)}:{console.port}",
+    }
+
+
+def reachable(host: str) -> str:
+    """Return where a program on this machine finds a server that listens on `host`."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
 
 
 def ready(address: str) -> str:
@@ -69,18 +94,6 @@ def ready(address: str) -> str:
             return answer.read().decode("utf-8", "replace").strip() or str(answer.code)
     except OSError as error:
         return f"does not answer ({getattr(error, 'reason', error)})"
-
-
-def answers(url: str) -> bool:
-    """Return whether a web server answers there, with whatever code."""
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S):  # noqa: S310 - our own address
-            return True
-    except urllib.error.HTTPError as answer:
-        answer.close()
-        return answer.code < 500
-    except OSError:
-        return False
 
 
 def _get_json(url: str) -> Mapping[str, Any] | None:

@@ -30,13 +30,15 @@ OnChange = Callable[[Config, list[Child]], None]
 
 LOOK_S = 0.1
 MIGRATE_TIMEOUT_S = 600.0
+ONE_WISH_S = 0.5
 
 
 @dataclass
 class Wish:
-    """How often we were asked to stop: once = in order, twice = at once."""
+    """How often we were asked to stop: once = in order, again = at once; see `heard`."""
 
     n_signals: int = 0
+    _last: float = field(default=-ONE_WISH_S, repr=False)
 
     def stop(self) -> bool:
         return self.n_signals > 0
@@ -44,17 +46,23 @@ class Wish:
     def hurry(self) -> bool:
         return self.n_signals > 1
 
+    def count(self, now: float) -> None:
+        """Note a signal; those within half a second are one wish: `make` passes on what the terminal sends too."""
+        if now - self._last >= ONE_WISH_S:
+            self.n_signals += 1
+        self._last = now
+
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """Count SIGINT, SIGTERM and SIGHUP as wishes."""
 
-        def count(_number: int, _frame: FrameType | None) -> None:
-            self.n_signals += 1
+        def hear(_number: int, _frame: FrameType | None) -> None:
+            self.count(time.monotonic())
 
         wanted = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
             wanted.append(signal.SIGHUP)
-        before = {number: signal.signal(number, count) for number in wanted}
+        before = {number: signal.signal(number, hear) for number in wanted}
         try:
             yield
         finally:

@@ -17,6 +17,7 @@ from service.embedded.nats import Nats, NatsSettings
 from service.embedded.port import free_port, is_free
 from service.embedded.postgres import Postgres
 from service.orm import write_secret
+from service.status import addresses, reachable
 
 LOOPBACK = "127.0.0.1"
 
@@ -70,7 +71,7 @@ def settle(config: Config, folder: Folder) -> Config:
         config,
         mqtt=replace(
             mqtt,
-            host=_reachable(embedded.mqtt_host),
+            host=reachable(embedded.mqtt_host),
             port=settled("[mqtt] port", mqtt.port, Mqtt().port, embedded.mqtt_host),
             tls=False,
         ),
@@ -98,11 +99,6 @@ def settle(config: Config, folder: Folder) -> Config:
         # Our programs write into files.
         log=replace(config.log, format="json" if config.log.format == "auto" else config.log.format),
     )
-
-
-def _reachable(host: str) -> str:
-    """Return where our own programs find a server that listens on `host`."""
-    return LOOPBACK if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
 
 
 def servers(config: Config, folder: Folder, give_up: Callable[[], bool]) -> tuple[Nats, Postgres]:
@@ -166,15 +162,13 @@ def _environment(env: Mapping[str, str]) -> dict[str, str]:
 
 def describe(config: Config, folder: Folder, children: Sequence[Child]) -> dict[str, object]:
     """Return what `fengsui status` starts from; no secrets in it."""
-    metrics, embedded = config.metrics, config.embedded
+    embedded = config.embedded
     return {
         "pid": os.getpid(),
         "data": str(folder.path),
         "addresses": {
-            "console": config.console_url,
+            **addresses(config),
             "mqtt": f"mqtt://{embedded.mqtt_host}:{config.mqtt.port}",
-            "pipeline": f"http://{metrics.host}:{metrics.pipeline_port}",
-            "notifier": f"http://{metrics.host}:{metrics.notifier_port}",
             "postgres": f"{LOOPBACK}:{embedded.postgres_port}" if embedded.postgres_port else "unix socket",
         },
         "children": [_describe(child) for child in children],

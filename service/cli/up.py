@@ -81,38 +81,33 @@ class Herald:
             self._banner(self.config, waiting)
 
     def _waiting(self, config: Config) -> list[str]:
-        from service.status import answers, ready
+        from service.status import addresses, ready
 
-        metrics = config.metrics
-        ports = {"pipeline": metrics.pipeline_port, "notifier": metrics.notifier_port}
-        found = [
-            f"{name} {why}" for name, port in ports.items() if (why := ready(f"http://{metrics.host}:{port}"))
-        ]
-        if not answers(f"http://{config.console.host}:{config.console.port}/"):
-            found.append("console does not answer")
-        return found
+        return [f"{name} {why}" for name, place in addresses(config).items() if (why := ready(place))]
 
     def _banner(self, config: Config, waiting: list[str]) -> None:
         from rich.console import Console
-        from rich.panel import Panel
 
         metrics, embedded = config.metrics, config.embedded
-        password = self.data / "admin_password"
-        lines = [
-            f"console    {config.console_url}/   user admin, password in {password}",
-            f"MQTT       {embedded.mqtt_host}:{config.mqtt.port}   QoS 1, docs/wire.md",
-            f"metrics    http://{metrics.host}:{metrics.pipeline_port}/metrics  :{metrics.notifier_port}/metrics",
-            f"logs       {self.data / 'log'}",
-        ]
-        if embedded.postgres_port:
-            where = self.data / "postgres" / "password"
-            lines.append(f"PostgreSQL 127.0.0.1:{embedded.postgres_port}   user fengsui, password in {where}")
-        lines.append("look       fengsui status   fengsui alerts list   Ctrl-C ends it")
+        console = Console(soft_wrap=True, highlight=False)
         title = (
             "烽燧 Fengsui is ready" if not waiting else "烽燧 Fengsui is not ready yet: " + "; ".join(waiting)
         )
-        style = "yellow" if waiting else "green"
-        Console(soft_wrap=False).print(Panel("\n".join(lines), title=title, border_style=style, expand=False))
+        console.print(f"\n{title}", style="bold yellow" if waiting else "bold green", markup=False)
+        rows = {
+            "console": f"{config.console_url}/",
+            "": f"user admin, password in {self.data / 'admin_password'}",
+            "MQTT": f"{embedded.mqtt_host}:{config.mqtt.port}, QoS 1, docs/wire.md",
+            "metrics": f"http://{metrics.host}:{metrics.pipeline_port}/metrics and :{metrics.notifier_port}/metrics",
+            "logs": str(self.data / "log"),
+        }
+        if embedded.postgres_port:
+            password = self.data / "postgres" / "password"
+            rows["PostgreSQL"] = f"127.0.0.1:{embedded.postgres_port}, user fengsui, password in {password}"
+        rows["look"] = f"fengsui status --data {self.data}; Ctrl-C ends it"
+        for name, words in rows.items():
+            console.print(f"  {name:<11}{words}", markup=False)
+        print(flush=True)
 
 
 class Follower:
