@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Field, NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema, Status
 from ninja.errors import HttpError
 from ninja.security import HttpBasicAuth, SessionAuth
 
 from alerts.changes import CommandKind
 from console import queries, words
 from console.people import name_of
+from console.render import Json
 from core.time import from_datetime
 
 
@@ -123,7 +124,9 @@ class Handed(Schema):
 
 
 # csrf is checked for sessions; HTTP Basic has no cookie that another site could use.
-api = NinjaAPI(title="Fengsui", version="1", auth=[SessionAuth(csrf=True), Basic()], docs_url="docs")
+api = NinjaAPI(
+    title="Fengsui", version="1", auth=[SessionAuth(csrf=True), Basic()], docs_url="docs", renderer=Json()
+)
 
 
 @api.get("alerts", response=list[AlertOut], summary="Alerts, the worst first; closed ones, the last first")
@@ -144,12 +147,12 @@ def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:  # noqa: A
 
 
 @api.post("alerts/{alert_id}/ack", response={202: Handed}, summary="Acknowledge: I have seen it and act")
-def acknowledge(request: HttpRequest, alert_id: str, wish: Wish) -> tuple[int, dict[str, int]]:
+def acknowledge(request: HttpRequest, alert_id: str, wish: Wish) -> Status[dict[str, int]]:
     return _hand_in(request, CommandKind.ACK, alert_id, wish.note)
 
 
 @api.post("alerts/{alert_id}/close", response={202: Handed}, summary="Close, with what was found and done")
-def close(request: HttpRequest, alert_id: str, wish: Wish) -> tuple[int, dict[str, int]]:
+def close(request: HttpRequest, alert_id: str, wish: Wish) -> Status[dict[str, int]]:
     if not wish.note.strip():
         raise HttpError(422, "note: write what was found and done")
     return _hand_in(request, CommandKind.CLOSE, alert_id, wish.note)
@@ -203,12 +206,12 @@ def _known(alert_id: str) -> queries.AlertRow:
     return row
 
 
-def _hand_in(request: HttpRequest, kind: CommandKind, alert_id: str, note: str) -> tuple[int, dict[str, int]]:
+def _hand_in(request: HttpRequest, kind: CommandKind, alert_id: str, note: str) -> Status[dict[str, int]]:
     """Write the command; what became of it is in the alert's history."""
     _known(alert_id)
     now = from_datetime(timezone.now())
     number = queries.ask(kind, alert_id, by=name_of(request.user), note=note.strip(), now=now)
-    return 202, {"command": number}
+    return Status(202, {"command": number})
 
 
 def _plain(row: queries.AlertRow) -> dict[str, Any]:

@@ -20,11 +20,11 @@ SELECT a.id, a.rule, a.level, a.level_now, a.state, a.suppression, a.data_qualit
        coalesce(e.name, '') AS enterprise_zh, coalesce(nullif(e.name_en, ''), e.name, '') AS enterprise_en,
        coalesce(above.name, '') || coalesce(area.name, '') AS area, coalesce(d.place, '') AS place,
        CASE a.subject_kind WHEN 1 THEN concat_ws(' ', d.name_zh, s.name_zh) WHEN 2 THEN d.name_zh
-            WHEN 3 THEN g.code ELSE e.name END AS name_zh,
+            WHEN 3 THEN '网关 ' || g.code ELSE e.name END AS name_zh,
        CASE a.subject_kind WHEN 1 THEN concat_ws(' ', coalesce(nullif(d.name_en, ''), d.name_zh),
                                                   coalesce(nullif(s.name_en, ''), s.name_zh))
             WHEN 2 THEN coalesce(nullif(d.name_en, ''), d.name_zh)
-            WHEN 3 THEN g.code ELSE coalesce(nullif(e.name_en, ''), e.name) END AS name_en
+            WHEN 3 THEN 'Gateway ' || g.code ELSE coalesce(nullif(e.name_en, ''), e.name) END AS name_en
 FROM alerts a
 JOIN alert raw ON raw.id = a.id
 LEFT JOIN registry_series s ON s.id = CASE WHEN a.subject_kind = 1 THEN a.subject END
@@ -128,6 +128,8 @@ def closed_alerts(*, level: int | None = None, most: int = 200) -> list[AlertRow
 
 def alert(alert_id: str) -> AlertRow | None:
     """Return one alert; None when there is none of this number."""
+    if "\0" in alert_id:  # PostgreSQL knows no such text
+        return None
     rows = _rows(_ALERT + "WHERE a.id = %s", [alert_id])
     return AlertRow(**rows[0]) if rows else None
 

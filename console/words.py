@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils.functional import Promise
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from alerts.state import State
@@ -74,10 +76,25 @@ def number(value: float | None) -> str:
     return f"{value:.12g}" if value.is_integer() and abs(value) < 1e12 else f"{value:.5g}"
 
 
+def span(elapsed: timedelta) -> str:
+    """Return a duration in its largest unit: what counts at a glance."""
+    seconds = max(int(elapsed.total_seconds()), 0)
+    if seconds < 60:
+        return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
+    if seconds < 3600:
+        return ngettext("%(n)d minute", "%(n)d minutes", seconds // 60) % {"n": seconds // 60}
+    if seconds < 86_400:
+        hours, minutes = divmod(seconds // 60, 60)
+        return gettext("%(h)d h %(m)d min") % {"h": hours, "m": minutes}
+    return ngettext("%(n)d day", "%(n)d days", seconds // 86_400) % {"n": seconds // 86_400}
+
+
 def reading(row: AlertRow) -> str:
-    """Return the value and what it was held against: "73.2 ℃ > 70 ℃"."""
+    """Return the value and what it was held against: "73.2 ℃ > 70 ℃"; of silence, how long."""
     if row.value is None:
         return ""
+    if row.data_quality and row.unit == "s":
+        return gettext("no data for %(span)s") % {"span": span(timedelta(seconds=row.value))}
     value = f"{number(row.value)} {row.unit}".strip()
     if row.limit is None:
         return value

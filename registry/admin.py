@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from registry.models import Area, Contact, ContactAddress, Device, Enterprise, Gateway, Limit, Series
+from registry.words import Side
 
 # django-stubs has these as generics, Django 5.2 does not yet.
 for _generic in (admin.ModelAdmin, admin.TabularInline):
@@ -154,4 +155,8 @@ class SeriesAdmin(admin.ModelAdmin[Series]):
 
     @admin.display(description=_("limits"))
     def steps(self, series: Series) -> str:
-        return " · ".join(str(limit) for limit in series.limits.all()) or "—"
+        steps = (
+            f"{limit.get_level_display()}{'>' if limit.side == Side.HIGH else '<'}{limit.limit:g}"
+            for limit in series.limits.all()
+        )
+        return " ".join(steps) or "—"

@@ -38,6 +38,10 @@ ALLOWED_HOSTS = os.environ.get("FENGSUI_CONSOLE__HOSTS", "localhost,127.0.0.1,[:
 DATABASES = {"default": _database(os.environ.get("FENGSUI_DATABASE__DSN", "dbname=fengsui"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
+    # Ours first: where Django has a translation of the same word, ours holds.
+    "registry",
+    "storage",
+    "console",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -45,13 +49,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "ninja",  # its copy of Swagger UI: /api/docs works without the internet
-    "registry",
-    "storage",
-    "console",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from console import words
 from console.queries import AlertRow
@@ -70,20 +68,7 @@ def named(row: dict[str, str]) -> str:
 @register.filter
 def ago(moment: datetime | None) -> str:
     """Return how long ago, in one unit: what counts at a glance."""
-    return span(timezone.now() - moment) if moment else "—"
-
-
-def span(elapsed: timedelta) -> str:
-    """Return a duration in its largest unit."""
-    seconds = max(int(elapsed.total_seconds()), 0)
-    if seconds < 60:
-        return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
-    if seconds < 3600:
-        return ngettext("%(n)d minute", "%(n)d minutes", seconds // 60) % {"n": seconds // 60}
-    if seconds < 86_400:
-        hours, minutes = divmod(seconds // 60, 60)
-        return _("%(h)d h %(m)d min") % {"h": hours, "m": minutes}
-    return ngettext("%(n)d day", "%(n)d days", seconds // 86_400) % {"n": seconds // 86_400}
+    return words.span(timezone.now() - moment) if moment else "—"
 
 
 @register.filter
