@@ -31,10 +31,10 @@ def town():
         *(
             f'[[contact]]\ncode = "{role}"\nname = "{role}"\nrole = "{role}"\n{place}\naddresses = {{ webhook = "" }}'
             for role, place in (
-                ("team_leader", 'enterprise = "e"'),
+                ("safety_director", 'enterprise = "e"'),
                 ("safety_officer", 'enterprise = "e"'),
                 ("principal", 'enterprise = "e"'),
-                ("inspector", 'area = "c"'),
+                ("county_inspector", 'area = "c"'),
             )
         ),
     ]

@@ -36,11 +36,18 @@ class WholeService:
         self.programs = {}
         self.ports = {"pipeline": free_port(), "notifier": 0}
         self.ports["notifier"] = free_port(taken={self.ports["pipeline"]})
+        try:
+            self._begin(town, hook, config)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, town, hook, config):
         self.postgres.start()
         self.nats.start()
         self.dsn = self.postgres.dsn(DATABASE)
         migrate(self.dsn)
-        self.config = folder / "fengsui.toml"
+        self.config = self.folder / "fengsui.toml"
         self.config.write_text(
             f"""
             [mqtt]
@@ -64,8 +71,8 @@ class WholeService:
             {config}
             """
         )
-        (folder / "town.toml").write_text(town)
-        self.fengsui("registry", "import", str(folder / "town.toml"))
+        (self.folder / "town.toml").write_text(town)
+        self.fengsui("registry", "import", str(self.folder / "town.toml"))
         for name in PROGRAMS:
             self.start(name)
         self.await_ready()
