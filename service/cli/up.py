@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import DEFAULT_DATA, ConfigFile, Data
+from service.cli.options import DEFAULT_DATA, Data
 
 if TYPE_CHECKING:
     from service.child import Child
@@ -25,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    config: ConfigFile = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="TOML file. Without it: FENGSUI_CONFIG, fengsui.toml."
+        ),
+    ] = None,
     data: Data = DEFAULT_DATA,
     *,
     demo: Annotated[
