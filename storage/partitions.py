@@ -17,7 +17,7 @@ from psycopg import sql
 from core.time import DAY
 
 # Days per partition.
-SPAN_DAYS: Mapping[str, int] = {"sample": 1, "rollup_1m": 1, "rollup_1h": 30, "reject": 1}
+SPAN_DAYS: Mapping[str, int] = {"sample": 1, "rollup_1m": 7, "rollup_1h": 30, "reject": 1}
 FLOOR_DAY = (
     16_436  # 2015-01-01: a multiple of nothing, the first partition above it starts where its span starts
 )
