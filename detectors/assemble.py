@@ -13,7 +13,8 @@ from detectors.alarm import Limits
 from detectors.lookup import find
 from detectors.methods import OPERATORS
 from detectors.plan import Derived, Plan, Thresholds
-from detectors.pool import Pool
+from detectors.pool import N_SHARED, Pool, Slot
+from detectors.rows import Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,30 +66,57 @@ def build(tables: Sequence[Derived]) -> tuple[list[Pool], NDArray[np.int64]]:
     pools: list[Pool] = []
     channel = np.zeros(len(of), np.int64)
     base = 0
+    low = _has_low(tables)
     for mask in np.unique(signature).tolist():
         slots = [n for n in range(len(code)) if mask >> n & 1]
         lanes = series[signature == mask]
-        pool = Pool([OPERATORS[names[code[n] % len(names)]] for n in slots], lanes.astype(np.int32), base)
+        here = [np.flatnonzero((signature[of] == mask) & (bit == n)) for n in slots]
+        place = [np.searchsorted(lanes, wanted.series[at]) for at in here]
+        made = [
+            Slot(
+                OPERATORS[names[code[n] % len(names)]], _params(tables, at, lane), has_low=bool(low[at].any())
+            )
+            for n, at, lane in zip(slots, here, place, strict=True)
+        ]
+        pool = Pool(made, lanes.astype(np.int32), base)
         base += pool.n_channels
         pools.append(pool)
-        for slot, n in enumerate(slots):
-            here = np.flatnonzero((signature[of] == mask) & (bit == n))
-            lane = np.searchsorted(lanes, wanted.series[here])
-            channel[here] = pool.base + slot * len(pool) + lane
-            _set_params(pool, slot, tables, here, lane)
+        for slot, (at, lane) in enumerate(zip(here, place, strict=True)):
+            channel[at] = pool.base + slot * len(pool) + lane
     return pools, channel
 
 
-def _set_params(
-    pool: Pool, slot: int, tables: Sequence[Derived], wanted: NDArray[np.intp], lane: NDArray[np.intp]
-) -> None:
-    first = 0
+def _has_low(tables: Sequence[Derived]) -> NDArray[np.bool_]:
+    """Return which statistics have a limit on the low side."""
+    parts = []
     for table in tables:
-        mine = (wanted >= first) & (wanted < first + len(table.series))
-        for name, values in table.params.items():
-            if mine.any():
-                pool.column(slot, name)[lane[mine]] = values[wanted[mine] - first]
-        first += len(table.series)
+        low = np.zeros(len(table.series), bool)
+        low[table.limits.series[~table.limits.high]] = True
+        parts.append(low)
+    return np.concatenate(parts)
+
+
+def _params(
+    tables: Sequence[Derived], wanted: NDArray[np.intp], lane: NDArray[np.intp]
+) -> dict[str, Floats | float]:
+    """Return the parameters of statistics that share a slot: one number where all agree, else one per lane."""
+    method = OPERATORS[_table_of(tables, int(wanted[0])).method]
+    params: dict[str, Floats | float] = {}
+    for name, default in method.params.items():
+        every = np.concatenate([t.params.get(name, np.full(len(t.series), default)) for t in tables])[wanted]
+        by_lane = np.empty(len(every))
+        by_lane[lane] = every
+        agree = (every == every[0]).all() or np.isnan(every).all()
+        params[name] = float(every[0]) if agree else by_lane
+    return params
+
+
+def _table_of(tables: Sequence[Derived], row: int) -> Derived:
+    for table in tables:
+        if row < len(table.series):
+            return table
+        row -= len(table.series)
+    raise IndexError(row)
 
 
 def limits_of(tables: Sequence[Derived], channel: NDArray[np.int64]) -> Limits:
@@ -124,14 +152,15 @@ def carry(old: Sequence[Pool], new: Sequence[Pool]) -> None:
             at = find(after.series.astype(np.int64), before.series.astype(np.int64))
             here = np.flatnonzero(at >= 0)
             if len(here):
-                after.matrix[here, :3] = before.matrix[at[here], :3]
+                after.matrix[here, :N_SHARED] = before.matrix[at[here], :N_SHARED]
                 _carry_state(before, at[here], after, here)
 
 
 def _carry_state(before: Pool, there: NDArray[np.intp], after: Pool, here: NDArray[np.intp]) -> None:
-    for slot, operator in enumerate(after.operators):
-        for other, theirs in enumerate(before.operators):
-            if theirs.name != operator.name:
+    for slot, mine in enumerate(after.slots):
+        operator = mine.operator
+        for other, theirs in enumerate(before.slots):
+            if theirs.operator.name != operator.name:
                 continue
             same = np.ones(len(here), bool)
             for name in operator.params:

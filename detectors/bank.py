@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,13 @@ from detectors.contract import State
 from detectors.frame import Frame, Runs
 from detectors.methods import OPERATORS
 from detectors.plan import Plan
-from detectors.pool import BIGGEST, Pool
+from detectors.pool import Pool, Slot
 from detectors.staleness import Staleness
+
+# A reading beyond this counts as this: squares of it are still finite.
+BIGGEST = 1e15
+# Longer runs are taken in pieces, so that all columns of a piece fit the cache.
+_LONGEST = 8192
 
 
 class Bank:
@@ -84,7 +89,7 @@ class Bank:
         text = {
             "rules": [asdict(rule) for rule in self.rules],
             "n_planned": self._n_planned,
-            "pools": [{"base": p.base, "methods": [op.name for op in p.operators]} for p in self._pools],
+            "pools": [{"base": p.base, "slots": [slot.about() for slot in p.slots]} for p in self._pools],
         }
         state["text"] = np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), np.uint8).copy()
         return state
@@ -95,7 +100,7 @@ class Bank:
         pools = []
         for n, about in enumerate(text["pools"]):
             series = cast("NDArray[np.int32]", state[f"pool{n}/series"].copy())
-            pool = Pool([OPERATORS[name] for name in about["methods"]], series, about["base"])
+            pool = Pool([_slot(made) for made in about["slots"]], series, about["base"])
             pool.matrix[:] = state[f"pool{n}/matrix"]
             for slot, ring in enumerate(pool.rings):
                 ring[:] = state[f"pool{n}/ring{slot}"]
@@ -123,13 +128,21 @@ class Bank:
         known = int(np.searchsorted(runs.series, len(self._pool_of)))
         if not known:
             return Events.empty()
+        if known < len(runs):
+            runs = Runs(runs.batch, runs.series[:known], runs.start[:known], runs.count[:known])
         runs = _clipped(runs)
-        series = runs.series[:known]
-        pool_of = self._pool_of[series]
+        return Events.concat([self._wave(wave) for wave in runs.pieces(_LONGEST)])
+
+    def _wave(self, runs: Runs) -> Events:
+        """Return the edges in runs of which none is very long, and note which channels are awake then."""
+        pool_of = self._pool_of[runs.series]
+        lane_of = self._lane_of[runs.series].astype(np.intp)
+        longest = 8 + int(runs.count.sum()) // 800
         found: list[Samples] = []
-        for n in np.flatnonzero(np.bincount(pool_of + 1, minlength=len(self._pools) + 1)[1:]).tolist():
+        for n, pool in enumerate(self._pools):
             which = np.flatnonzero(pool_of == n)
-            found += self._pools[n].advance(runs, which, self._lane_of[series[which]].astype(np.intp))
+            if len(which):
+                found += pool.advance(runs, which, lane_of[which], longest=longest)
         found = [samples for samples in found if len(samples.channel)]
         if not found:
             return Events.empty()
@@ -155,6 +168,12 @@ class Bank:
         retired_row = {rule.code: len(plan.rules) + n for n, rule in enumerate(retired)}
         rows = [row_of[r.code] if r.code in row_of else -1 - retired_row[r.code] for r in in_force]
         return np.array(rows, np.int32), retired
+
+
+def _slot(about: dict[str, Any]) -> Slot:
+    """Return the slot that `Slot.about` tells of; what differs by lane is filled in by the matrix."""
+    params = {**about["same"], **{name: np.empty(0) for name in about["differs"]}}
+    return Slot(OPERATORS[about["method"]], params, has_low=about["has_low"])
 
 
 def _part(state: State, name: str) -> State:

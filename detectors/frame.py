@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,15 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def pieces(self, most: int) -> Iterator[Runs]:
+        """Yield the same rows in waves, a run at most once and with at most `most` rows in each, in order of time."""
+        yield Runs(self.batch, self.series, self.start, np.minimum(self.count, most))
+        long = np.flatnonzero(self.count > most)
+        for done in range(most, int(self.count.max(initial=0)), most):
+            long = long[self.count[long] > done]
+            rest = np.minimum(self.count[long] - done, most)
+            yield Runs(self.batch, self.series[long], self.start[long] + done, rest)
 
     def rows_of(self, runs: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the rows of the chosen runs, run after run; a run may be chosen more than once."""

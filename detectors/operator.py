@@ -11,27 +11,44 @@ from numpy.typing import NDArray
 from detectors.rows import Floats, Rows
 
 UNKNOWN = float("nan")
+_NO_LOW = np.float64(-np.inf)
 
 
-@dataclass(slots=True, eq=False)
 class Lanes:
     """The lane columns of one operator while it runs.
 
-    Parameters and state by name: `lanes["alpha"]`; times, ns, by `lanes.time("since")`. State is set by `lanes.set`.
-    Of all operators of a pool: x_before float64[N] the reading before (NaN: none), dt_s float64[N] seconds since it,
-    ring float64[states, M, WINDOW] and taken int64[L] readings ever seen before this batch.
+    Parameters and state by name: `lanes["alpha"]`; whole numbers (ns) by `lanes.time("since")`; state is set by
+    `lanes.set`. Of all operators of a pool: x_before float64[N] the reading before (NaN: none), dt_s float64[N]
+    seconds since it, ring float64[states, M, WINDOW], seen int64[L] readings ever seen before this batch.
+    high, low float64[L]: a statistic strictly between them will not be looked at, so any such number will do.
     """
 
-    columns: Floats
-    names: Mapping[str, int]
-    x_before: Floats
-    t_before: NDArray[np.int64]
-    dt_s: Floats
-    ring: Floats
-    seen: NDArray[np.int64]
+    __slots__ = ("_columns", "_names", "_same", "dt_s", "high", "low", "ring", "seen", "x_before")
+
+    def __init__(
+        self,
+        columns: Floats,
+        names: Mapping[str, int],
+        same: Mapping[str, float],
+        *,
+        x_before: Floats,
+        dt_s: Floats,
+        ring: Floats,
+        seen: NDArray[np.int64],
+        high: int,
+        low: int,
+    ) -> None:
+        """Look at the columns [C, L] of a tile; high and low are columns, low -1 when there is none."""
+        self._columns, self._names, self._same = columns, names, same
+        self.x_before, self.dt_s, self.ring, self.seen = x_before, dt_s, ring, seen
+        self.high = columns[high]
+        self.low = columns[low] if low >= 0 else np.broadcast_to(_NO_LOW, len(seen))
 
     def __getitem__(self, name: str) -> Floats:
-        column: Floats = self.columns[self.names[name]]
+        same = self._same.get(name)
+        if same is not None:
+            return np.broadcast_to(np.float64(same), len(self.seen))
+        column: Floats = self._columns[self._names[name]]
         return column
 
     def time(self, name: str) -> NDArray[np.int64]:

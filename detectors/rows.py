@@ -11,6 +11,8 @@ Costs per row and the switch between the two: docs/detectors.md.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -83,20 +85,13 @@ class Rows(Protocol):
         """Return values where written, else what was written last, else what is carried."""
         ...
 
-    def over_windows(
-        self,
-        judge: Judge,
-        values: Floats,
-        ring: Floats,
-        taken: NDArray[np.int64],
-        keep: NDArray[np.bool_] | None,
-    ) -> Floats:
-        """Return judge(windows, rows) for each row's WINDOW values kept before it, and push what is kept.
+    def over_windows(self, judge: Judge, values: Floats, history: History, quiet: Floats) -> Floats:
+        """Return judge(windows, rows, quiet) for each row's WINDOW values kept before it, and push what is kept.
 
-        values float64[N, M] of which a row is pushed where `keep` (None: always)
-        ring float64[states, M, WINDOW], written to · taken int64[L] how many were ever pushed; slot = taken mod WINDOW
-        `judge` gets windows float64[B, M, WINDOW] in no certain order, NaN where nothing was pushed yet, its own to
-        destroy, and which rows they are, intp[B].
+        values float64[N, M] is what is pushed. `judge` gets windows float64[B, M, WINDOW] in no certain order, NaN
+        where nothing was pushed yet, its own to destroy; which rows they are; and quiet float64[B]: a result whose
+        size is less need not be exact. quiet float64[L] holds until a lane has a result that is not: from there on
+        that lane's results are exact.
         """
         ...
 
@@ -109,7 +104,20 @@ class Rows(Protocol):
         ...
 
 
-Judge = Callable[[Floats, NDArray[np.intp]], Floats]
+Judge = Callable[[Floats, "slice | NDArray[np.intp]", Floats], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an operator remembers of single readings.
+
+    ring float64[states, M, WINDOW], written to · taken int64[L] how many were ever pushed; slot = taken mod WINDOW
+    keep bool[N] which rows are pushed, None: all
+    """
+
+    ring: Floats
+    taken: NDArray[np.int64]
+    keep: NDArray[np.bool_] | None = None
 
 
 class Rounds:
@@ -129,13 +137,14 @@ class Rounds:
         if longest > 1:
             at_least = np.cumsum(np.bincount(count, minlength=longest + 1)[::-1])[::-1]
             sizes = at_least[1:].tolist()
-            self.row = np.concatenate([start[:n] + k for k, n in enumerate(sizes)])
+            self._nth = np.concatenate([np.arange(n) for n in sizes])
+            self.row = start[self._nth] + np.repeat(np.arange(longest), sizes)
         else:
             self.row = start
         bounds = [0]
         for n in sizes:
             bounds.append(bounds[-1] + n)
-        self._rounds = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._rounds = [slice(a, b) for a, b in pairwise(bounds)]
         self._sizes = sizes
         self.count = count
         self.value = source.value[self.row]
@@ -144,7 +153,10 @@ class Rounds:
     def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
         if len(self._sizes) == 1:
             return lane
-        return np.concatenate([lane[:n] for n in self._sizes])
+        if lane.strides[0] == 0:
+            return np.broadcast_to(lane[0], len(self.row))
+        spread: NDArray[Scalar] = lane[self._nth]
+        return spread
 
     def before(self, column: NDArray[Scalar], carried: NDArray[Scalar]) -> NDArray[Scalar]:
         if len(self._sizes) == 1:
@@ -199,22 +211,18 @@ class Rounds:
             carried = filled[r]
         return filled
 
-    def over_windows(
-        self,
-        judge: Judge,
-        values: Floats,
-        ring: Floats,
-        taken: NDArray[np.int64],
-        keep: NDArray[np.bool_] | None,
-    ) -> Floats:
+    def over_windows(self, judge: Judge, values: Floats, history: History, quiet: Floats) -> Floats:
+        ring, taken, keep = history.ring, history.taken.copy(), history.keep
         y = np.empty(len(values))
-        rows = np.arange(len(values))
-        taken = taken.copy()
+        quiet = quiet.copy()
         for r, n in zip(self._rounds, self._sizes, strict=True):
-            for a in range(0, n, _TILE):
-                b = min(a + _TILE, n)
-                here = slice(r.start + a, r.start + b)
-                y[here] = judge(ring.take(self.lane[a:b], axis=0), rows[here])
+            for tile in range(0, n, _TILE):
+                lanes = slice(tile, min(tile + _TILE, n))
+                here = slice(r.start + lanes.start, r.start + lanes.stop)
+                found = judge(ring.take(self.lane[lanes], axis=0), here, quiet[lanes])
+                y[here] = found
+                if len(self._sizes) > 1:
+                    quiet[lanes][~(np.abs(found) < quiet[lanes])] = -np.inf
             pushed = slice(0, n) if keep is None else np.flatnonzero(keep[r])
             ring[self.lane[:n][pushed], :, taken[:n][pushed] % WINDOW] = values[r][pushed]
             taken[:n][pushed] += 1
@@ -257,6 +265,8 @@ class Scans:
         self.t = source.t[self.row]
 
     def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
+        if lane.strides[0] == 0:
+            return np.broadcast_to(lane[0], len(self.row))
         return np.repeat(lane, self.count)
 
     def before(self, column: NDArray[Scalar], carried: NDArray[Scalar]) -> NDArray[Scalar]:
@@ -311,33 +321,31 @@ class Scans:
         definite[first] = True
         return fill(values, definite)
 
-    def over_windows(
-        self,
-        judge: Judge,
-        values: Floats,
-        ring: Floats,
-        taken: NDArray[np.int64],
-        keep: NDArray[np.bool_] | None,
-    ) -> Floats:
+    def over_windows(self, judge: Judge, values: Floats, history: History, quiet: Floats) -> Floats:
+        ring, taken, keep = history.ring, history.taken, history.keep
         n_kept = self.count if keep is None else self.last(self.total(keep))
         # Every lane's past, oldest first, and then what it keeps, one lane after the other.
         offset = np.cumsum(n_kept + WINDOW) - (n_kept + WINDOW)
         order = (taken[:, None] + np.arange(WINDOW)) % WINDOW
         past = np.take_along_axis(ring[self.lane], order[:, None, :], axis=2).transpose(0, 2, 1)
-        history = np.empty((int((n_kept + WINDOW).sum()), values.shape[1]))
-        history[offset[:, None] + np.arange(WINDOW)] = past
+        line = np.empty((int((n_kept + WINDOW).sum()), values.shape[1]))
+        line[offset[:, None] + np.arange(WINDOW)] = past
         kept = np.ones(len(values), bool) if keep is None else keep
         place = np.repeat(offset, self.count) + self.total(kept) - kept
-        history[place[kept] + WINDOW] = values[kept]
+        line[place[kept] + WINDOW] = values[kept]
 
-        windows = np.lib.stride_tricks.sliding_window_view(history, WINDOW, axis=0)
+        windows = np.lib.stride_tricks.sliding_window_view(line, WINDOW, axis=0)
+        bound = self.spread(quiet)
         y = np.empty(len(values))
-        rows = np.arange(len(values))
-        for first in range(0, len(values), _TILE):
-            here = rows[first : first + _TILE]
-            y[here] = judge(windows[place[here]], here)
+        for tile in range(0, len(values), _TILE):
+            here = slice(tile, min(tile + _TILE, len(values)))
+            y[here] = judge(windows[place[here]], here, bound[here])
+        loud = ~(np.abs(y) < bound)
+        again = np.flatnonzero(self.spread(self.any_of(loud)) & ~loud)
+        if len(again):
+            y[again] = judge(windows[place[again]], again, np.full(len(again), -np.inf))
 
-        newest = history[(offset + n_kept)[:, None] + np.arange(WINDOW)].transpose(0, 2, 1)
+        newest = line[(offset + n_kept)[:, None] + np.arange(WINDOW)].transpose(0, 2, 1)
         order = (taken[:, None] + n_kept[:, None] + np.arange(WINDOW)) % WINDOW
         replaced = np.empty_like(newest)
         np.put_along_axis(replaced, np.broadcast_to(order[:, None, :], newest.shape), newest, axis=2)

@@ -15,10 +15,10 @@ from detectors.rows import Floats, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    moved = np.abs(rows.value - lanes.x_before) > rows.spread(lanes["eps"])
-    moved |= lanes.dt_s > rows.spread(lanes["max_gap_s"])
-    # Nothing before it: the reading begins a run.
-    moved |= np.isnan(lanes.x_before)
+    # Where nothing is before it (NaN), a reading has not stayed: it begins a run.
+    stayed = np.abs(rows.value - lanes.x_before) <= rows.spread(lanes["eps"])
+    stayed &= lanes.dt_s <= rows.spread(lanes["max_gap_s"])
+    moved = ~stayed
     began = lanes.time("since")
     since = rows.fill(rows.t, moved, np.where(began == 0, rows.first(rows.t), began))
     lanes.set("since", rows.last(since))

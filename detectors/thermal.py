@@ -23,8 +23,8 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     dt = np.where(np.isnan(lanes.x_before), 0.0, lanes.dt_s)
     current = np.fmax(np.abs(rows.value), np.abs(lanes.x_before))
     current /= rows.spread(lanes["k_ib"])
-    passed = -dt / rows.spread(lanes["tau_s"])
-    theta = rows.affine(np.exp(passed), -np.expm1(passed) * (current * current), lanes["theta"])
+    cooled = np.expm1(-dt / rows.spread(lanes["tau_s"]))
+    theta = rows.affine(1.0 + cooled, -cooled * (current * current), lanes["theta"])
     lanes.set("theta", rows.last(theta))
     return theta
 
