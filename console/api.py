@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from django.contrib.auth import authenticate
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Field, NinjaAPI, Schema, Status
@@ -13,8 +12,7 @@ from ninja.errors import HttpError
 from ninja.security import HttpBasicAuth, SessionAuth
 
 from alerts.changes import CommandKind
-from console import queries, words
-from console.people import name_of
+from console import people, queries, words
 from console.render import Json
 from core.time import from_datetime
 
@@ -23,7 +21,7 @@ class Basic(HttpBasicAuth):
     """An account's name and password with every request."""
 
     def authenticate(self, request: HttpRequest, username: str, password: str) -> Any:
-        user = authenticate(request, username=username, password=password)
+        user = people.known(request, username, password)
         if user is not None:
             request.user = user
         return user
@@ -210,7 +208,7 @@ def _hand_in(request: HttpRequest, kind: CommandKind, alert_id: str, note: str) 
     """Write the command; what became of it is in the alert's history."""
     _known(alert_id)
     now = from_datetime(timezone.now())
-    number = queries.ask(kind, alert_id, by=name_of(request.user), note=note.strip(), now=now)
+    number = queries.ask(kind, alert_id, by=people.name_of(request.user), note=note.strip(), now=now)
     return Status(202, {"command": number})
 
 

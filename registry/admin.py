@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +21,12 @@ for _generic in (admin.ModelAdmin, admin.TabularInline):
 admin.site.site_header = _("Fengsui registry")
 admin.site.site_title = _("Fengsui")
 admin.site.index_title = _("Registry")
+
+# So that a row of a table fits a screen.
+_NARROW: dict[Any, Any] = {
+    models.CharField: {"widget": forms.TextInput(attrs={"style": "width: 11em"})},
+    models.FloatField: {"widget": forms.NumberInput(attrs={"style": "width: 6em", "step": "any"})},
+}
 
 
 @admin.action(description=_("Take out of service (keeps all data)"))
@@ -113,6 +121,7 @@ class GatewayAdmin(admin.ModelAdmin[Gateway]):
 
 class SeriesInline(admin.TabularInline[Series, Device]):
     model = Series
+    formfield_overrides = _NARROW
     fields = ("signal", "name_zh", "unit", "period_s", "mandatory", "active")
     extra = 0
     show_change_link = True
@@ -132,13 +141,14 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
 
 class LimitInline(admin.TabularInline[Limit, Series]):
     model = Limit
+    formfield_overrides = _NARROW
     extra = 0
 
 
 @admin.register(Series)
 class SeriesAdmin(admin.ModelAdmin[Series]):
-    list_display = ("id", "device", "signal", "name_zh", "unit", "period_s", "steps", "mandatory", "active")
-    list_display_links = ("id", "signal")
+    list_display = ("id", "device", "name_zh", "steps", "unit", "period_s", "mandatory", "active")
+    list_display_links = ("id", "name_zh")
     list_filter = ("active", "mandatory", "device__profile", "signal")
     search_fields = ("signal", "name_zh", "device__code", "device__name_zh", "device__gateway__code")
     autocomplete_fields = ("device",)

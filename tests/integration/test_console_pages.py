@@ -2,6 +2,7 @@
 
 import gettext
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from fakes.django_site import site
 from fakes.night import TOML, fall
 
-from core.time import SECOND, clock_ns, to_datetime
+from core.time import SECOND, clock_ns, from_datetime, to_datetime
+from storage.maintenance import make_ahead
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse"
@@ -246,19 +248,39 @@ def test_the_api_tells_one_alert_with_its_history(night, api):
 
 
 def test_the_api_keeps_microseconds_and_says_when_there_is_more(night, dsn, api):
-    first = execute(
-        dsn, "SELECT time FROM sample WHERE series_id = 1 AND time > now() - interval '30 min' ORDER BY time"
-    )
-    got = api("get", "series/1/readings", limit=3, start=first[0][0].isoformat()).json()
-    assert [row["time"] for row in got["samples"]] == [
-        row[0].astimezone(tz=None).astimezone(first[0][0].tzinfo).isoformat() for row in first[:3]
-    ] or [row["time"][:26] for row in got["samples"]] == [
-        to_datetime(int(row[0].timestamp() * 1e6) * 1000).isoformat()[:26] for row in first[:3]
-    ]
-    assert (got["more"], got["unit"], got["signal"]) == (True, "℃", "hopper_temperature")
+    at = datetime(2026, 11, 21, 3, 0, 0, 123457, UTC)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        make_ahead(connection, "sample", from_datetime(at))
+        for second in range(4):
+            connection.execute(
+                "INSERT INTO sample VALUES (%s, %s, 2, 2)", (at + timedelta(seconds=second), "NaN")
+            )
+    end = at + timedelta(minutes=1)
+    got = api("get", "series/2/readings", limit=3, start=at.isoformat(), end=end.isoformat()).json()
+    assert [row["time"] for row in got["samples"]] == [f"2026-11-21T03:00:0{s}.123457Z" for s in range(3)]
+    assert got["samples"][0]["value"] is None
+    assert (got["more"], got["unit"], got["signal"]) == (True, "Pa", "differential_pressure")
+    assert api("get", "series/2/readings", limit=3, start=end.isoformat()).json()["more"] is False
     assert api("get", "series/99/readings").status_code == 404
     assert api("get", "series/1/readings", resolution="1m").json()["samples"] == []
     assert api("get", "series/1/readings", resolution="2m").status_code == 422
+
+
+def test_a_changed_password_or_a_barred_account_counts_at_once(night, api):
+    from django.contrib.auth import get_user_model
+
+    assert api("get", "alerts").status_code == 200
+    assert api("get", "alerts").status_code == 200
+    officer = get_user_model().objects.get(username="officer")
+    officer.set_password("another")
+    officer.save()
+    assert api("get", "alerts").status_code == 401
+    officer.set_password(PASSWORD)
+    officer.save()
+    assert api("get", "alerts").status_code == 200
+    officer.is_active = False
+    officer.save()
+    assert api("get", "alerts").status_code == 401
 
 
 def test_the_api_hands_wishes_to_the_desk(night, dsn, api):
