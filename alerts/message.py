@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from alerts.changes import Alert
+from alerts.changes import Alert, Note
 from alerts.policy import Policy
 from core.events import Rule
 from core.levels import Level
@@ -15,6 +15,15 @@ from core.time import local_text
 from registry.catalog import Subject
 
 _MARK = "…"
+# Labels of the Chinese text; `facts` reads them back for channels that fill templates.
+_LABELS = {
+    "enterprise": "单位",
+    "subject": "对象",
+    "value": "数值",
+    "since": "开始",
+    "recovered": "恢复",
+    "advice": "处置",
+}
 _STEP_ZH = {"raise": "预警", "level": "预警升级", "clear": "预警恢复", "close": "预警消警"}
 _STEP_EN = {"raise": "alert", "level": "alert raised in level", "clear": "back to normal", "close": "closed"}
 _AFTER_ZH = {False: "尚未消警，仍需处置反馈", True: "已自动关闭"}
@@ -59,6 +68,22 @@ def with_gap(message: Message, gap: tuple[str, str], policy: Policy) -> Message:
     )
 
 
+def facts(note: Note) -> dict[str, str]:
+    """Return what a template may show: level, title, alert, time, link, and the lines of the Chinese text.
+
+    Names: level title alert time link enterprise subject value since recovered advice; "" where there is none.
+    """
+    lines = dict(line.split("：", 1) for line in note.text_zh.splitlines() if "：" in line)
+    return {
+        "level": f"{note.level.zh}色",
+        "title": note.title,
+        "alert": note.alert,
+        "time": local_text(note.created),
+        "link": note.link,
+        **{name: lines.get(label, "") for name, label in _LABELS.items()},
+    }
+
+
 def number(value: float) -> str:
     """Return a value as people write it: `85.3`, `70`, `1250000`; no exponent below a million million."""
     return f"{value:.12g}" if value.is_integer() and abs(value) < 1e12 else f"{value:.5g}"
@@ -90,13 +115,14 @@ def _lines_zh(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Pol
     place = "　".join(part for part in (subject.enterprise_name, subject.area_name) if part)
     lines = [f"【{alert.level.zh}色】{rule.title_zh}（{rule.code}）"]
     if place:
-        lines.append(f"单位：{place}")
-    lines.append(f"对象：{subject.name}")
+        lines.append(f"{_LABELS['enterprise']}：{place}")
+    lines.append(f"{_LABELS['subject']}：{subject.name}")
     if reading := _reading(alert, "限值"):
-        lines.append(f"数值：{reading}")
-    lines.append(f"开始：{_when(alert.since, policy.zone)}")
+        lines.append(f"{_LABELS['value']}：{reading}")
+    lines.append(f"{_LABELS['since']}：{_when(alert.since, policy.zone)}")
     if word == "clear":
-        lines.append(f"恢复：{_when(alert.recovered, policy.zone)}（{_AFTER_ZH[bool(alert.closed)]}）")
+        back = _when(alert.recovered, policy.zone)
+        lines.append(f"{_LABELS['recovered']}：{back}（{_AFTER_ZH[bool(alert.closed)]}）")
     if word == "close":
         lines.append(f"消警：{alert.closed_by or '系统'} {alert.closing_note}")
     if word == "raise" and alert.count > 1:
@@ -104,7 +130,7 @@ def _lines_zh(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Pol
     if alert.level_now and alert.level_now != alert.level:
         lines.append(f"现在：{Level(alert.level_now).zh}色")
     if rule.advice_zh and word in ("raise", "level"):
-        lines.append(f"处置：{rule.advice_zh}")
+        lines.append(f"{_LABELS['advice']}：{rule.advice_zh}")
     lines.append(f"编号：{alert.id}")
     return "\n".join(lines)
 

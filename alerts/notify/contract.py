@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from alerts.changes import Note
 from core.errors import FengsuiError
@@ -72,3 +72,14 @@ class Channel(Protocol):
 
     async def send(self, note: Note) -> Receipt:
         """Send a note once.  Returns when the provider has accepted it; raises ChannelError else."""
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A channel whose provider cannot tell repeats, but can be asked what it has sent (SMS)."""
+
+    async def find(self, note: Note) -> Receipt | None:
+        """Return the receipt when an earlier attempt was accepted after all; ask before every later attempt.
+
+        None when the provider knows of none, which is no proof.  Raises ChannelError.
+        """

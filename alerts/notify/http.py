@@ -31,8 +31,16 @@ async def post(client: httpx.AsyncClient, url: str, **request: Any) -> httpx.Res
     Raises ChannelError: retry when the network, a 5xx, 408 or 429 is to blame; config for 401, 403 and 404;
     permanent for every other answer.  The address is left out of all texts: keys are part of it.
     """
+    response = await exchange(client, "POST", url, **request)
+    if response.status_code >= 300:
+        raise refused(response)
+    return response
+
+
+async def exchange(client: httpx.AsyncClient, method: str, url: str, **request: Any) -> httpx.Response:
+    """Send one request and return whatever was answered; raises ChannelError when nothing was."""
     try:
-        response = await client.post(url, **request)
+        return await client.request(method, url, **request)
     except httpx.InvalidURL:
         raise ChannelError(ErrorKind.CONFIG, "url", "the address is no URL") from None
     except httpx.UnsupportedProtocol:
@@ -41,9 +49,11 @@ async def post(client: httpx.AsyncClient, url: str, **request: Any) -> httpx.Res
         maybe = not isinstance(lost, _UNSENT)
         code = "timeout" if isinstance(lost, httpx.TimeoutException) else "connection"
         raise ChannelError(ErrorKind.RETRY, code, type(lost).__name__, maybe_sent=maybe) from None
-    if response.status_code < 300:
-        return response
-    raise ChannelError(
+
+
+def refused(response: httpx.Response) -> ChannelError:
+    """Return the error for an answer that is judged by its HTTP status."""
+    return ChannelError(
         _kind_of_status(response.status_code),
         f"http {response.status_code}",
         mask(response.text[:200]),
@@ -51,20 +61,40 @@ async def post(client: httpx.AsyncClient, url: str, **request: Any) -> httpx.Res
     )
 
 
-async def post_json(client: httpx.AsyncClient, url: str, **request: Any) -> dict[str, Any]:
-    """POST once and return the JSON object of the answer; what is no object is worth another attempt."""
-    response = await post(client, url, **request)
+async def ask_json(
+    client: httpx.AsyncClient, method: str, url: str, *, explained_by: str = "", **request: Any
+) -> dict[str, Any]:
+    """Send one request and return the JSON object of the answer; what is no object is worth another attempt.
+
+    explained_by : field of the object by which the provider explains a 4xx; "" when the status says it all
+    """
+    response = await exchange(client, method, url, **request)
+    if response.status_code >= 500:
+        raise refused(response)
+    answer = _object(response)
+    if response.status_code >= 300 and (not answer or explained_by not in answer):
+        raise refused(response)
+    if answer is None:
+        raise ChannelError(ErrorKind.RETRY, "not_json", mask(response.text[:200]), maybe_sent=True)
+    return answer
+
+
+def _object(response: httpx.Response) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(response.content, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ChannelError(ErrorKind.RETRY, "not_json", mask(response.text[:200]), maybe_sent=True) from None
+        return None
 
 
 def judge(
     code: Any, text: Any, kinds: Mapping[str, ErrorKind], *, retry_after_s: float = 0.0
 ) -> ChannelError:
-    """Return the error for a provider's code; one that nobody documented is permanent, so it is seen."""
-    kind = kinds.get(str(code), ErrorKind.PERMANENT)
+    """Return the error for a provider's code; what nobody documented is permanent, so it is seen.
+
+    kinds : by code ("45009"), or by all that begin alike ("AuthFailure.*")
+    """
+    family = f"{str(code).split('.', maxsplit=1)[0]}.*"
+    kind = kinds.get(str(code)) or kinds.get(family, ErrorKind.PERMANENT)
     wait_s = retry_after_s if kind == ErrorKind.RETRY else 0.0
     return ChannelError(kind, str(code), mask(str(text))[:200], retry_after_s=wait_s)
 

@@ -15,7 +15,7 @@ import httpx
 from alerts.changes import Note
 from alerts.message import cut_bytes
 from alerts.notify.contract import ChannelError, ErrorKind, Receipt
-from alerts.notify.http import body, fingerprint, judge, post_json
+from alerts.notify.http import ask_json, body, fingerprint, judge
 
 _TEXT_BYTES = 2048
 _MARKDOWN_BYTES = 4096
@@ -46,12 +46,8 @@ class WecomRobot:
             raise ChannelError(
                 ErrorKind.CONFIG, "no_key", "neither the contact nor the channel has a robot key"
             )
-        answer = await post_json(
-            self.client,
-            self.url,
-            params={"key": key},
-            json=_text(note, mobile) if mobile else _markdown(note),
-        )
+        message = _text(note, mobile) if mobile else _markdown(note)
+        answer = await ask_json(self.client, "POST", self.url, params={"key": key}, json=message)
         if answer.get("errcode") != 0:
             raise judge(answer.get("errcode"), answer.get("errmsg"), _KINDS, retry_after_s=_RATE_S)
         return Receipt()

@@ -1,0 +1,1 @@
+"""钉钉群机器人: a group robot of DingTalk."""

@@ -1,0 +1,1 @@
+"""飞书群机器人: a group robot of Feishu."""

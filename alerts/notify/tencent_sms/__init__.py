@@ -1,0 +1,1 @@
+"""腾讯云短信: SMS by Tencent Cloud."""

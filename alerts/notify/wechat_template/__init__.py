@@ -1,0 +1,1 @@
+"""微信服务号模板消息: a service account of WeChat."""

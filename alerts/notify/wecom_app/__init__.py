@@ -1,0 +1,1 @@
+"""企业微信应用消息: an app of WeCom writes to members."""
