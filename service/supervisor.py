@@ -22,6 +22,7 @@ from service import up
 from service.child import Child, reason
 from service.config import Config
 from service.embedded import process
+from service.embedded.port import Claims
 from service.lock import Lock
 from service.logs import said_last
 
@@ -174,10 +175,10 @@ def run(
     Raises ServerError when another process holds the folder, or when a first start fails.
     """
     folder = up.Folder(data.absolute())
-    with Lock(folder.path):
+    with Lock(folder.path), contextlib.closing(Claims()) as claims:
         wish = Wish()
-        state = State(folder, up.settle(config, folder), on_change)
-        broker, database = up.servers(state.config, folder, wish.stop)
+        state = State(folder, up.settle(config, folder, claims), on_change)
+        broker, database = up.servers(state.config, folder, claims, wish.stop)
         supervisor = Supervisor(
             servers=[Child("postgres", database), Child("nats", broker)],
             prepare=lambda: state.prepare(database.dsn(), demo=demo, give_up=wish.stop),

@@ -14,7 +14,7 @@ from service.child import Child, Program
 from service.config import Config, Console, Embedded, Metrics, Mqtt
 from service.config_text import to_toml
 from service.embedded.nats import Nats, NatsSettings
-from service.embedded.port import free_port, is_free
+from service.embedded.port import Claims, free_port
 from service.embedded.postgres import Postgres
 from service.orm import write_secret
 from service.status import addresses, reachable
@@ -51,20 +51,19 @@ class Folder:
         return path.read_text(encoding="utf-8")
 
 
-def settle(config: Config, folder: Folder) -> Config:
+def settle(config: Config, folder: Folder, claims: Claims) -> Config:
     """Return the configuration with ports that are free now, and with secrets of the folder's own.
 
     A customary port that is taken gives way to the next; one that the configuration names is insisted on.
     Raises ServerError when such a port is taken.
     """
-    taken: set[int] = set()
 
     def settled(key: str, wanted: int, customary: int, host: str) -> int:
-        if wanted != customary and (wanted in taken or not is_free(wanted, host)):
+        if wanted == customary:
+            return free_port(wanted, host=host, claims=claims)
+        if not claims.claim(wanted, host):
             raise ServerError(f"port {wanted} on {host} ({key}) is taken. Free it, or name another")
-        port = free_port(wanted, host=host, taken=taken)
-        taken.add(port)
-        return port
+        return wanted
 
     mqtt, console, metrics, embedded = config.mqtt, config.console, config.metrics, config.embedded
     return replace(
@@ -101,12 +100,15 @@ def settle(config: Config, folder: Folder) -> Config:
     )
 
 
-def servers(config: Config, folder: Folder, give_up: Callable[[], bool]) -> tuple[Nats, Postgres]:
+def servers(
+    config: Config, folder: Folder, claims: Claims, give_up: Callable[[], bool]
+) -> tuple[Nats, Postgres]:
     """Return broker and database of the folder, not started."""
     broker = Nats(
         folder.path / "nats",
         host=config.embedded.mqtt_host,
         port=config.mqtt.port,
+        monitor_port=free_port(8222, claims=claims),
         settings=NatsSettings(
             max_ack_pending=config.mqtt.max_ack_pending,
             ack_wait_s=config.mqtt.ack_wait_s,

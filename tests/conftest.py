@@ -25,7 +25,7 @@ from psycopg import sql
 
 from service.embedded import process
 from service.embedded.nats import Nats, NatsSettings
-from service.embedded.port import free_port
+from service.embedded.port import Claims, free_port
 from service.embedded.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,8 +135,10 @@ def start_mosquitto(tmp_path):
 
 def new_nats(folder, **settings):
     """Return a broker that has not been started, on ports that were free a moment ago."""
-    port = free_port()
-    return Nats(folder, port=port, monitor_port=free_port(taken={port}), settings=NatsSettings(**settings))
+    claims = Claims()
+    ports = {"port": free_port(claims=claims), "monitor_port": free_port(claims=claims)}
+    claims.close()
+    return Nats(folder, **ports, settings=NatsSettings(**settings))
 
 
 def mosquitto_program():

@@ -62,7 +62,7 @@ class Nats:
         self.folder = folder.absolute()
         self.host = host
         self.port = port or free_port(1883, host=host)
-        self.monitor_port = monitor_port or free_port(8222, taken={self.port})
+        self.monitor_port = monitor_port or free_port(8222)
         self.settings = settings or NatsSettings()
         self.log = log or self.folder / "nats.log"
         self.process: subprocess.Popen[bytes] | None = None

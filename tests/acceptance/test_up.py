@@ -1,5 +1,6 @@
 """`fengsui up` as people use it: real processes, killed and stopped."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,8 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.embedded.port import free_port
+from service.config import Config
+from service.embedded.port import Claims, free_port
 from service.lock import holder
+from service.up import Folder, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = ["postgres", "nats", "pipeline", "notifier", "console"]
@@ -27,10 +30,8 @@ class Up:
 
     def __init__(self, data, *, python=sys.executable, before=(), env=None):
         self.data = data
-        ports = set()
-        while len(ports) < 5:
-            ports.add(free_port(taken=ports))
-        mqtt, console, pipeline, notifier, postgres = ports
+        with contextlib.closing(Claims()) as claims:
+            mqtt, console, pipeline, notifier, postgres = (free_port(claims=claims) for _ in range(5))
         settings = {
             "FENGSUI_MQTT__PORT": mqtt,
             "FENGSUI_CONSOLE__PORT": console,
@@ -229,3 +230,22 @@ def _interpreter_for_nobody():
         if subprocess.run([*NOBODY, python, "-c", code], capture_output=True, check=False).returncode == 0:
             return python
     pytest.skip("nobody can run neither this Python nor read this checkout")
+
+
+def test_two_that_start_at_once_choose_different_ports(tmp_path):
+    """Neither listens yet when the other chooses."""
+    with contextlib.closing(Claims()) as one, contextlib.closing(Claims()) as two:
+        first, second = (settle(Config(), Folder(tmp_path), claims) for claims in (one, two))
+    ports = [
+        {
+            c.mqtt.port,
+            c.console.port,
+            c.metrics.pipeline_port,
+            c.metrics.notifier_port,
+            c.embedded.postgres_port,
+        }
+        for c in (first, second)
+    ]
+    assert [len(found) for found in ports] == [5, 5]
+    if sys.platform.startswith("linux"):
+        assert not ports[0] & ports[1]
