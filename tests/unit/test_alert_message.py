@@ -44,7 +44,7 @@ def test_a_raise_says_what_where_how_much_since_when_and_what_to_do():
     ]
     assert message.text_en.splitlines() == [
         "[RED] hopper temperature high (D-02): alert",
-        "where: hopper 1",
+        "where: hopper 1, 甲木业",
         "value: 85.3 ℃, limit 70 ℃",
         "since: 2026-11-21 08:59:00",
         "do: stop and clean",
