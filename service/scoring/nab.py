@@ -93,7 +93,7 @@ def _read(path: Path, name: str) -> Series:
 
 
 def _labelled(series: Series, windows: dict[str, list[list[str]]], labels: Path) -> Series:
-    row = {}
+    row: dict[str, int] = {}
     for i, stamp in enumerate(series.timestamps):
         row.setdefault(_plain(stamp), i)
     try:
@@ -106,7 +106,7 @@ def _labelled(series: Series, windows: dict[str, list[list[str]]], labels: Path)
 
 
 def _plain(stamp: str) -> str:
-    return stamp.split(".")[0]
+    return stamp.partition(".")[0]
 
 
 def sigma(y: NDArray[np.float64]) -> NDArray[np.float64]:

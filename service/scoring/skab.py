@@ -199,4 +199,5 @@ def score_changes(corpus: Sequence[Run], flags: Sequence[NDArray[np.bool_]], pro
 
 def blind_clock(n: int, period: int = 240) -> NDArray[np.bool_]:
     """Return a flag that toggles every `period` rows after the training part and reads nothing."""
-    return (np.maximum(np.arange(n) - TRAIN_ROWS, 0) // period) % 2 == 1
+    periods = np.maximum(np.arange(n) - TRAIN_ROWS, 0) // period
+    return (periods % 2).astype(bool)
