@@ -94,7 +94,7 @@ class Ingest:
     batch_bytes: Annotated[int, Between(1024, 1 << 30)] = 8 << 20
     flush_s: Seconds = 0.02
     tick_s: Seconds = 1.0
-    historical_after_s: Seconds = 900.0
+    historical_after_s: Annotated[float, Between(0.001, 100 * 366 * 86_400, told=False)] = 900.0
     future_tolerance_s: Seconds = 300.0
     too_old_days: Days = 90
     max_payload_bytes: Annotated[int, Between(1024, 1 << 26)] = 256 << 10
