@@ -6,6 +6,7 @@ Only that thread touches paho.  A new connection gets a new client, so nothing o
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import ssl
@@ -30,7 +31,7 @@ log = structlog.get_logger("ingest")
 DRAIN_PACKETS = 64
 DRAIN_BYTES = 1_048_576
 POLL_S = 1.0
-GOODBYE_S = 1.0
+GOODBYE_S = 2.0
 
 Receipt = tuple["Connection", Sequence[Message]]
 
@@ -112,18 +113,25 @@ class Connection:
                     return
 
     def close(self) -> None:
-        """Send what is acknowledged, then DISCONNECT; the broker keeps the session."""
-        until = time.monotonic() + GOODBYE_S
-        while not self._lost and time.monotonic() < until:
+        """Send what is acknowledged, then DISCONNECT; the broker keeps the session.
+
+        Returns when the broker has closed its side, so that it has read the last PUBACK before the process after us
+        takes the session over; waits for that no longer than GOODBYE_S.
+        """
+        until_s = time.monotonic() + GOODBYE_S
+        while not self._lost and (self.receipts or self._client.want_write()) and time.monotonic() < until_s:
             self._acknowledge()
-            if not self._client.want_write() and not self.receipts:
-                break
-        with suppress(OSError, ValueError):
+        sock = self._client.socket()
+        if sock is None:
+            return
+        # paho closes its descriptor as soon as DISCONNECT is written; a second one keeps the line open.
+        with socket.socket(fileno=os.dup(sock.fileno())) as line, suppress(OSError, ValueError):
             self._client.disconnect()
             self._client.loop_write()
-        sock = self._client.socket()
-        if sock is not None:
             sock.close()
+            line.settimeout(max(0.01, until_s - time.monotonic()))
+            while time.monotonic() < until_s and line.recv(65_536):
+                pass
 
     def _make_client(self) -> mqtt.Client:
         client = mqtt.Client(
