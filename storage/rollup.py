@@ -64,9 +64,9 @@ def join(parts: Sequence[Parts]) -> Parts:
 
 def of_batch(batch: Batch, period_ns: int) -> Parts:
     """Return the sums of a batch's usable samples per (series, period), ordered so."""
-    usable = ~np.isnan(batch.value) & ((batch.quality & QUALITY_MASK) != Quality.BAD)
-    if not usable.all():
-        batch = batch.take(usable)
+    useless = np.isnan(batch.value) | ((batch.quality & QUALITY_MASK) == Quality.BAD)
+    if useless.any():
+        batch = batch.take(~useless)
     n = np.ones(len(batch), np.int32)
     return _sum_runs(
         Parts(batch.series, batch.t // period_ns * period_ns, n, batch.value, batch.value, batch.value)
@@ -78,7 +78,10 @@ def _sum_runs(parts: Parts) -> Parts:
     series, period = parts.series, parts.period
     if not len(series):
         return parts
-    first = np.flatnonzero(np.r_[True, (series[1:] != series[:-1]) | (period[1:] != period[:-1])])
+    first = np.flatnonzero((series[1:] != series[:-1]) | (period[1:] != period[:-1])) + 1
+    if len(first) == len(series) - 1:  # nothing to sum
+        return parts
+    first = np.concatenate([[0], first])
     return Parts(
         series[first],
         period[first],
@@ -124,13 +127,30 @@ class Rollup:
         """Open the last period of each series; what was open goes on in it or leaves, with all before."""
         self._grow(int(parts.series[-1]) + 1)
         moves = parts.series[1:] != parts.series[:-1]
-        first, last = np.flatnonzero(np.r_[True, moves]), np.r_[moves, True]
-        opened = self._open.where(parts.series[first])
-        goes_on = (opened.n > 0) & (opened.period == parts.period[first])
-        gone = self._release(parts.series[first[(opened.n > 0) & ~goes_on]])
-        parts = _added(parts, first[goes_on], opened.where(goes_on))
+        if (
+            moves.all() and self._goes_on(parts).all()
+        ):  # nearly always: nobody begins a period, nothing leaves
+            self._add(parts)
+            return []
+        first, last = np.r_[True, moves], np.r_[moves, True]
+        heads = parts.where(first)
+        goes_on = self._goes_on(heads)
+        gone = self._release(heads.series[~goes_on & (self._open.n[heads.series] > 0)])
+        parts = _added(parts, np.flatnonzero(first)[goes_on], self._open.where(heads.series[goes_on]))
         self._set(parts.where(last))
         return [gone, parts.where(~last)]
+
+    def _goes_on(self, parts: Parts) -> NDArray[np.bool_]:
+        open_ = self._open
+        return (open_.period[parts.series] == parts.period) & (open_.n[parts.series] > 0)
+
+    def _add(self, parts: Parts) -> None:
+        """Sum parts, each series once, into what is open of them."""
+        open_, series = self._open, parts.series
+        open_.n[series] += parts.n
+        open_.sum[series] += parts.sum
+        open_.min[series] = np.minimum(open_.min[series], parts.min)
+        open_.max[series] = np.maximum(open_.max[series], parts.max)
 
     def _release(self, series: NDArray[Any]) -> Parts:
         parts = self._open.where(series)._replace(series=series.astype(np.int32))
@@ -206,10 +226,10 @@ class Cascade:
         """Take the unit `seq`; what it lets go waits under its number."""
         if was_there.any():
             batch = batch.take(~was_there)
-        minutes = join(self.minutes.step(of_batch(batch, MINUTE), now))
-        hours = join(self.hours.step(_to_period(minutes, HOUR), now))
-        if len(minutes.series) or len(hours.series):
-            self._waiting.append(Waiting(seq, minutes, hours))
+        minutes = self.minutes.step(of_batch(batch, MINUTE), now)
+        hours = self.hours.step(_to_period(join(minutes), HOUR), now)
+        if minutes or hours:
+            self._waiting.append(Waiting(seq, join(minutes), join(hours)))
 
     def take(self) -> list[Waiting]:
         """Return what waits to be written."""
