@@ -76,25 +76,30 @@ def opened(edge: Edge, subject: Subject, now: int) -> Move:
         series=edge.series,
         enterprise=subject.enterprise,
         data_quality=edge.rule.data_quality,
-        state=State.NORMAL,
+        state=NEXT[State.NORMAL, Cause.RAISE],
         suppression=Suppression.NONE,
         level=edge.level,
-        level_now=0,
+        level_now=int(edge.level),
         raised=edge.t,
         changed=edge.t,
         opened=now,
         value=edge.value,
         limit=edge.limit,
         unit=edge.rule.unit or subject.unit,
-        count=0,
+        seq=1,
+        since=edge.since,
+        last_raise=edge.t,
     )
-    return _come(alert, edge, now, cause="open")
+    line = Transition(
+        alert.id, 1, "open", State.NORMAL, alert.state, alert.level, edge.t, now, value=edge.value
+    )
+    return Move(alert, (line,), "raise-1")
 
 
 def raised(alert: Alert, edge: Edge, now: int) -> Move | None:
     """Return what a RAISE does to an open alert."""
     if alert.state not in PRESENT:
-        return _come(alert, edge, now, cause=Cause.RAISE) if edge.t > alert.last_raise else None
+        return _come_again(alert, edge, now) if edge.t > alert.last_raise else None
     if (edge.t, edge.level) <= (alert.last_raise, alert.level_now):
         return None
     measured: dict[str, Any] = {
@@ -168,22 +173,22 @@ def closed(alert: Alert, now: int, *, by: str, note: str) -> Move:
     return Move(end.alert, answer.transitions + end.transitions, end.step) if answer else end
 
 
-def _come(alert: Alert, edge: Edge, now: int, *, cause: str) -> Move:
-    """The condition comes, for the first time or again: whoever answered before must answer anew."""
-    level = max(alert.level, edge.level)
+def _come_again(alert: Alert, edge: Edge, now: int) -> Move:
+    """The condition comes again: whoever answered before must answer anew."""
+    count = alert.count + 1
     return _move(
         alert,
-        cause,
+        Cause.RAISE,
         NEXT[alert.state, Cause.RAISE],
         t=edge.t,
         now=now,
-        step=f"raise-{alert.count + 1}",
-        level=level,
+        step=f"raise-{count}",
+        level=max(alert.level, edge.level),
         level_now=int(edge.level),
         value=edge.value,
         limit=edge.limit,
         series=edge.series or alert.series,
-        count=alert.count + 1,
+        count=count,
         since=edge.since,
         last_raise=edge.t,
         recovered=0,

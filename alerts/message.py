@@ -137,7 +137,8 @@ def _lines_zh(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Pol
 
 def _lines_en(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Policy) -> str:
     lines = [f"[{alert.level.en.upper()}] {rule.title_en} ({rule.code}): {_STEP_EN[word]}"]
-    lines.append(f"where: {subject.name_en or subject.name}")
+    place = ", ".join(part for part in (subject.name_en or subject.name, subject.enterprise_name) if part)
+    lines.append(f"where: {place}")
     if reading := _reading(alert, "limit"):
         lines.append(f"value: {reading}")
     lines.append(f"since: {_when(alert.since, policy.zone)}")

@@ -20,15 +20,18 @@ class Patience:
     """How long a note is tried.
 
     retry_s       the pause before the second attempt is up to this, and doubles with each attempt
-    retry_max_s   the longest pause; red_max_s for red, which has a deadline of minutes
+    retry_max_s   the longest pause
     attempts, max_age_s    after so many, or so long after the decision, the note is dead
+    red_max_s, red_age_s   the same for red, which is tried often and given up soon: within its time to answer
+                  somebody must have it, or the operator must know
     """
 
     retry_s: float = 2.0
     retry_max_s: float = 300.0
-    red_max_s: float = 15.0
     attempts: int = 12
     max_age_s: float = 86_400.0
+    red_max_s: float = 15.0
+    red_age_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,15 @@ def after(
     reason = f"{error.kind} {error.code}: {error.text}"
     if error.kind not in (ErrorKind.RETRY, ErrorKind.REFRESH):
         return Dead(reason)
-    if attempt >= patience.attempts:
+    red = note.level == Level.RED
+    if attempt >= patience.attempts and not red:
         return Dead(f"{reason} (attempt {attempt})")
-    longest_s = patience.red_max_s if note.level == Level.RED else patience.retry_max_s
-    pause_s = rng() * min(longest_s, patience.retry_s * 2 ** (attempt - 1))
+    longest_s = patience.red_max_s if red else patience.retry_max_s
+    pause_s = rng() * min(longest_s, patience.retry_s * 2 ** min(attempt - 1, 30))
     at = now + seconds(max(pause_s, error.retry_after_s))
-    if at > note.created + seconds(patience.max_age_s):
-        return Dead(f"{reason} (older than {patience.max_age_s:g} s)")
+    age_s = patience.red_age_s if red else patience.max_age_s
+    if at > note.created + seconds(age_s):
+        return Dead(f"{reason} (older than {age_s:g} s)")
     return Retry(at)
 
 

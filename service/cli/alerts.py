@@ -28,6 +28,7 @@ app = typer.Typer(help="Alerts: list, show, acknowledge, close.", no_args_is_hel
 Id = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or enough of its beginning.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who answers; it stays in the history.")]
 _PATIENCE_S = 5.0
+_LONGEST = 1000  # rows of a list
 _LOOK_S = 0.05
 _REFUSED, _NOT_ANSWERED = 1, 3
 _COLOURS = {1: "bright_blue", 2: "yellow", 3: "dark_orange", 4: "bold red"}
@@ -70,10 +71,10 @@ def list_(
         raise typer.BadParameter(str(wrong), param_hint="--level") from None
     with _database(config) as connection:
         if all_:
-            recent = read.recent_alerts(connection, since=clock_ns() - 30 * DAY)
+            recent = read.recent_alerts(connection, since=clock_ns() - 30 * DAY, limit=_LONGEST)
             found = [alert for alert in recent if alert.level >= at_least]
         else:
-            found = list(read.open_alerts(connection, at_least=at_least))
+            found = list(read.open_alerts(connection, at_least=at_least, limit=_LONGEST))
         subjects = load_catalog(connection).subjects
     if as_json:
         _print_json({"alerts": [_plain(alert, subjects) for alert in found]})
@@ -284,7 +285,8 @@ def _print_list(found: Sequence[Alert], subjects: Subjects) -> None:
             style="dim" if alert.closed else _COLOURS[alert.level],
         )
     console.print(table)
-    console.print(f"{len(found)} alerts")
+    more = ", and more: choose a level" if len(found) >= _LONGEST else ""
+    console.print(f"{len(found)} alerts{more}")
 
 
 def _facts(alert: Alert, subjects: Subjects) -> Any:

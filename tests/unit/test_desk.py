@@ -254,14 +254,15 @@ def storm(n, t, kind=1, *, start=1, level=Level.YELLOW):
 
 
 def test_a_batch_is_decided_at_once_while_a_hundred_thousand_alerts_are_open(process_seconds):
-    d = desk()
-    d.step(storm(100_000, 1), NOW)
+    one = desk().step(events(up(1, Level.YELLOW)), NOW).alerts[0]
+    d = desk([replace(one, id=f"{n:012d}", subject=n, series=n) for n in range(1, 100_001)])
     batches = [storm(100, 2, kind=2, start=1 + 100 * i) for i in range(10)]
     assert min(process_seconds(d.step, batch, NOW) for batch in batches) < 0.05
+    assert len(list(d.open_alerts())) == 100_000
 
 
 def test_ten_thousand_events_of_one_batch_take_less_than_a_second(process_seconds):
-    assert min(process_seconds(desk().step, storm(10_000, 1), NOW) for _ in range(3)) < 1.0
+    assert min(process_seconds(desk().step, storm(10_000, 1), NOW) for _ in range(2)) < 1.0
 
 
 @pytest.fixture
