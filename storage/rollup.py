@@ -141,8 +141,8 @@ class Rollup:
         return [gone, parts.where(~last)]
 
     def _goes_on(self, parts: Parts) -> NDArray[np.bool_]:
-        open_ = self._open
-        return (open_.period[parts.series] == parts.period) & (open_.n[parts.series] > 0)
+        same: NDArray[np.bool_] = self._open.period[parts.series] == parts.period
+        return same & (self._open.n[parts.series] > 0)
 
     def _add(self, parts: Parts) -> None:
         """Sum parts, each series once, into what is open of them."""
