@@ -69,10 +69,11 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Kinds:
-    """C kinds of alarms: what many alarms have in common, with K slots for levels.
+    """C kinds of alarms: what many alarms have in common, with up to K slots for levels.
 
-    rule int32[C] · subject_kind uint8[C]; per slot, [K, C]: shows uint8 2·level + high (0: empty) · sign float64 (+1 high, -1 low)
-    limit float64 · on_at, off_at float64 in sign × unit (NaN in empty slots) · on_delay, off_delay, max_gap int64 ns
+    rule int32[C] · subject_kind uint8[C]; per slot, [K, C]: shows uint8 2·level + high (0: there is no such slot)
+    sign float64 (+1 high, -1 low) · limit float64 · on_at, off_at float64 in sign × unit, NaN where there is no slot
+    on_delay, off_delay, max_gap int64 ns
     """
 
     rule: NDArray[np.int32]
@@ -91,8 +92,9 @@ class Kinds:
 class Book:
     """G alarms ordered by (channel, rule), and their state.
 
-    kind int32[G] column of `Kinds` · channel, subject, series int32[G]
-    Per slot, [K, G]: evidence uint8 · mark int64 beginning of its run, 0 without · active bool · since int64
+    kind int32[G] column of `Kinds` · channel, subject, series int32[G] · first int32[G] row of its first slot
+    Per slot, and in the last row one that is nobody's: evidence uint8 · mark int64 beginning of its run, 0 without
+      active bool · since int64, 0 when not
     Per alarm: last_t int64 last sample, 0 at rest · told uint8 `shows` told live, 0 none · told_since int64
     """
 
@@ -100,6 +102,7 @@ class Book:
     channel: NDArray[np.int32]
     subject: NDArray[np.int32]
     series: NDArray[np.int32]
+    first: NDArray[np.int32]
     evidence: NDArray[np.uint8]
     mark: NDArray[np.int64]
     active: NDArray[np.bool_]
@@ -148,10 +151,11 @@ def tabulate(rows: Limits) -> tuple[Kinds, Book]:
         channel=rows.channel[first],
         subject=rows.subject[first],
         series=rows.series[first],
-        evidence=np.zeros(shape, np.uint8),
-        mark=np.zeros(shape, np.int64),
-        active=np.zeros(shape, bool),
-        since=np.zeros(shape, np.int64),
+        first=np.flatnonzero(first).astype(np.int32),
+        evidence=np.zeros(n + 1, np.uint8),
+        mark=np.zeros(n + 1, np.int64),
+        active=np.zeros(n + 1, bool),
+        since=np.zeros(n + 1, np.int64),
         last_t=np.zeros(shape[1], np.int64),
         told=np.zeros(shape[1], np.uint8),
         told_since=np.zeros(shape[1], np.int64),
@@ -233,7 +237,7 @@ class Alarms:
         if not len(cells.alarm):
             return Events.empty()
         was = self._standing(cells.alarm)
-        for slot in range(len(self.book.mark)):
+        for slot in range(len(self.kinds.shows)):
             self._advance(slot, cells)
         events = self._tell(cells, was)
         self._rest(cells)
@@ -243,9 +247,8 @@ class Alarms:
         """Return of which channels an alarm must see every sample: present, pending, or left to tell."""
         alarm, count = self._alarms(channels)
         book = self.book
-        stirring = (book.active[:, alarm] | (book.evidence[:, alarm] == _ON)).any(axis=0) | (
-            book.told[alarm] > 0
-        )
+        at = self.slots_of(alarm)
+        stirring = (book.active[at] | (book.evidence[at] == _ON)).any(axis=0) | (book.told[alarm] > 0)
         awake = np.zeros(len(channels), bool)
         awake[np.repeat(np.arange(len(channels)), count)[stirring]] = True
         return awake
@@ -355,10 +358,17 @@ class Alarms:
     def _standing(self, alarm: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return (what it shows, since) of what is present in these alarms."""
         book = self.book
-        shows = np.where(book.active[:, alarm], self.kinds.shows[:, book.kind[alarm]], 0).astype(np.uint8)
+        at = self.slots_of(alarm)
+        shows = np.where(book.active[at], self.kinds.shows[:, book.kind[alarm]], 0).astype(np.uint8)
         top = (shows >> 1).argmax(axis=0)
         column = np.arange(len(alarm))
-        return shows[top, column], book.since[top, alarm]
+        return shows[top, column], book.since[at[top, column]]
+
+    def slots_of(self, alarm: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return, [K, A], the rows of these alarms' slots; the last row of all for what they do not have."""
+        first, nth = self.book.first[alarm], np.arange(len(self.kinds.shows))[:, None]
+        has = self.kinds.shows[:, self.book.kind[alarm]] > 0
+        return np.where(has, first + nth, len(self.book.mark) - 1)
 
     def _limit_of(self, alarm: NDArray[np.intp], shows: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the limit that each alarm was shown at; NaN when it has no such level any more."""
@@ -371,15 +381,15 @@ class Alarms:
 
     def _advance(self, slot: int, cells: _Cells) -> None:
         """Take one slot of all alarms through their cells, and lift the cells' level where it is active."""
-        book, kinds, alarm, first = self.book, self.kinds, cells.alarm, cells.first
-        kind = book.kind[alarm]
+        book, kinds, first = self.book, self.kinds, cells.first
+        kind, at = book.kind[cells.alarm], self.slots_of(cells.alarm)[slot]
 
         def spread(column: NDArray[Any]) -> NDArray[Any]:
             return np.repeat(column[slot][kind], cells.count)
 
         y = cells.value * spread(kinds.sign)
         on = y >= spread(kinds.on_at)
-        carried, carried_active = book.evidence[slot, alarm], book.active[slot, alarm]
+        carried, carried_active = book.evidence[at], book.active[at]
         if not (on.any() or carried_active.any() or (carried == _ON).any()):
             return
         gap = (cells.t - cells.before > spread(kinds.max_gap)) & (cells.before != 0)
@@ -392,7 +402,7 @@ class Alarms:
 
         begins = gap | (evidence != shift(evidence, first, carried))
         mark = cells.t.copy()
-        mark[first] = np.where(begins[first], mark[first], book.mark[slot, alarm])
+        mark[first] = np.where(begins[first], mark[first], book.mark[at])
         begins[first] = True
         mark = fill(mark, begins)
 
@@ -406,7 +416,7 @@ class Alarms:
 
         rises = active & ~shift(active, first, carried_active)
         since = mark.copy()
-        since[first] = np.where(rises[first], mark[first], book.since[slot, alarm])
+        since[first] = np.where(rises[first], mark[first], book.since[at])
         rises[first] = True
         since = fill(since, rises)
 
@@ -417,10 +427,10 @@ class Alarms:
         cells.since[lifts] = since[lifts]
 
         last = cells.last
-        book.evidence[slot, alarm] = evidence[last]
-        book.mark[slot, alarm] = np.where(evidence[last] == _NONE, 0, mark[last])
-        book.active[slot, alarm] = active[last]
-        book.since[slot, alarm] = np.where(active[last], since[last], 0)
+        book.evidence[at] = evidence[last]
+        book.mark[at] = np.where(evidence[last] == _NONE, 0, mark[last])
+        book.active[at] = active[last]
+        book.since[at] = np.where(active[last], since[last], 0)
 
     def _tell(self, cells: _Cells, was: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> Events:
         """Return the events of the cells, and remember what was told live."""
@@ -468,9 +478,10 @@ class Alarms:
     def _rest(self, cells: _Cells) -> None:
         """Forget what cannot matter any more, so that state does not depend on who else was looked at."""
         book, alarm = self.book, cells.alarm
-        idle = ~book.active[:, alarm] & (book.evidence[:, alarm] != _ON)
-        book.evidence[:, alarm] *= ~idle
-        book.mark[:, alarm] *= ~idle
+        at = self.slots_of(alarm)
+        idle = ~book.active[at] & (book.evidence[at] != _ON)
+        book.evidence[at] *= ~idle
+        book.mark[at] *= ~idle
         book.last_t[alarm] = np.where(idle.all(axis=0), 0, cells.t[cells.last])
 
 
@@ -484,16 +495,17 @@ def _carry(old: Alarms, kept: NDArray[np.intp], new: Alarms, at: NDArray[np.intp
     for name in ("last_t", "told", "told_since"):
         getattr(new.book, name)[at] = getattr(old.book, name)[kept]
     mine, theirs = new.book.kind[at], old.book.kind[kept]
+    into, out_of = new.slots_of(at), old.slots_of(kept)
     for here in range(len(new.kinds.shows)):
         for there in range(len(old.kinds.shows)):
             same = (new.kinds.shows[here][mine] == old.kinds.shows[there][theirs]) & (
                 new.kinds.shows[here][mine] > 0
             )
-            a, b = at[same], kept[same]
-            new.book.active[here, a] = old.book.active[there, b]
-            new.book.since[here, a] = old.book.since[there, b]
+            a, b = into[here][same], out_of[there][same]
+            new.book.active[a] = old.book.active[b]
+            new.book.since[a] = old.book.since[b]
             for name in ("on_at", "off_at", "on_delay", "off_delay", "max_gap"):
                 same &= getattr(new.kinds, name)[here][mine] == getattr(old.kinds, name)[there][theirs]
-            a, b = at[same], kept[same]
-            new.book.evidence[here, a] = old.book.evidence[there, b]
-            new.book.mark[here, a] = old.book.mark[there, b]
+            a, b = into[here][same], out_of[there][same]
+            new.book.evidence[a] = old.book.evidence[b]
+            new.book.mark[a] = old.book.mark[b]

@@ -18,16 +18,20 @@ from detectors.rows import Floats, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    clip = rows.spread(lanes["clip"])
-    z = (rows.value - rows.spread(lanes["mean"])) / rows.spread(lanes["sigma"])
-    np.minimum(z, clip, out=z)
-    np.maximum(z, -clip, out=z)
-    k, cap = rows.spread(lanes["k"]), lanes["cap"]
-    up = rows.climb(z - k, lanes["up"], cap)
-    down = rows.climb(-z - k, lanes["down"], cap)
+    clip, k = rows.spread(lanes["clip"]), rows.spread(lanes["k"])
+    z = np.empty((2, len(rows.value)))
+    up, down = z
+    np.subtract(rows.value, rows.spread(lanes["mean"]), out=up)
+    up /= rows.spread(lanes["sigma"])
+    np.minimum(up, clip, out=up)
+    np.maximum(up, -clip, out=up)
+    np.negative(up, out=down)
+    z -= k
+    up, down = rows.climb(z, np.stack([lanes["up"], lanes["down"]]), lanes["cap"])
     lanes.set("up", rows.last(up))
     lanes.set("down", rows.last(down))
-    return np.where(up >= down, up, -down)
+    y: Floats = np.where(up >= down, up, -down)
+    return y
 
 
 CUSUM = Operator(

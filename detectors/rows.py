@@ -26,7 +26,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 WINDOW = 32
 _TILE = 1024  # windows sorted at a time: 256 kB, which stays in the second-level cache
-_CHUNK = 64
+_CHUNK = 32
 
 
 class Source(Protocol):
@@ -76,7 +76,7 @@ class Rows(Protocol):
         ...
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
-        """Return s with s = min(cap, max(0, s_before + z)); cap is a lane column."""
+        """Return s with s = min(cap, max(0, s_before + z)) of M sums: z float64[M, N], carried [M, L], cap [L]."""
         ...
 
     def fill(
@@ -193,10 +193,10 @@ class Rounds:
         return y
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
-        s = np.empty(len(z))
+        s = np.empty_like(z)
         for r, n in zip(self._rounds, self._sizes, strict=True):
-            out = s[r]
-            np.add(carried[:n], z[r], out=out)
+            out = s[:, r]
+            np.add(carried[:, :n], z[:, r], out=out)
             np.maximum(out, 0.0, out=out)
             np.minimum(out, cap[:n], out=out)
             carried = out
@@ -300,17 +300,25 @@ class Scans:
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
         """Compose the maps s → min(c, max(b, s + a)) in two levels; a sum over lanes would leak spikes."""
-        chunks = (self.count + _CHUNK - 1) // _CHUNK
-        first_chunk = np.cumsum(chunks) - chunks
-        nth = np.arange(int(chunks.sum())) - np.repeat(first_chunk, chunks)
-        start = np.repeat(self._first, chunks) + nth * _CHUNK
-        count = np.minimum(np.repeat(self._last + 1, chunks) - start, _CHUNK)
-        a, low, high = _compose(z, start, count, np.repeat(cap, chunks))
-        end = start + count - 1
-        entry = _entries(a[end], low[end], high[end], first=first_chunk, carried=carried)
-        s = np.add(a, np.repeat(entry, count), out=a)
-        np.maximum(s, low, out=s)
-        return np.minimum(s, high, out=s)
+        chunks = -(-self.count // _CHUNK)
+        first = np.cumsum(chunks) - chunks
+        n_chunks = int(chunks.sum())
+        # The chunks stand side by side; what one lacks at its end are steps of 0.
+        within = np.arange(z.shape[1]) - np.repeat(self._first, self.count)
+        chunk = np.repeat(first, self.count) + within // _CHUNK
+        steps = np.zeros((_CHUNK, len(z) * n_chunks))
+        sums = np.arange(len(z))[:, None]
+        at = (within % _CHUNK) * (len(z) * n_chunks) + chunk + sums * n_chunks
+        np.put(steps, at, z)
+        a, low, high = _compose(steps, np.tile(np.repeat(cap, chunks), len(z)))
+        entry = _entries(
+            a[-1], low[-1], high[-1], first=(first + sums * n_chunks).ravel(), carried=carried.ravel()
+        )
+        a += entry
+        np.maximum(a, low, out=a)
+        np.minimum(a, high, out=a)
+        s: Floats = np.take(a, at)
+        return s
 
     def fill(
         self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]
@@ -359,45 +367,37 @@ class Scans:
         return np.logical_or.reduceat(column, self._first)
 
 
-def _compose(
-    z: Floats, start: NDArray[np.intp], count: NDArray[np.intp], cap: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Return, for each row, (a, b, c) of the map from its chunk's entry to it; rounds over the chunks."""
-    order = np.argsort(-count, kind="stable")
-    start, count, cap = start[order], count[order], cap[order]
-    a, low, high = np.empty(len(z)), np.empty(len(z)), np.empty(len(z))
-    sum_, floor, roof = np.zeros(len(start)), np.full(len(start), -np.inf), np.full(len(start), np.inf)
-    for k in range(int(count[0])):
-        n = int(np.searchsorted(-count, -k, side="left"))
-        rows = start[:n] + k
-        step, limit = z[rows], cap[:n]
-        sum_[:n] += step
-        for edge, out in ((floor, low), (roof, high)):
-            moved = edge[:n]
-            moved += step
-            np.maximum(moved, 0.0, out=moved)
-            np.minimum(moved, limit, out=moved)
-            out[rows] = moved
-        a[rows] = sum_[:n]
+def _compose(z: Floats, cap: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return, step by step, (a, b, c) of the map from each chunk's entry to there; z float64[steps, chunks]."""
+    a, low, high = np.empty_like(z), np.empty_like(z), np.empty_like(z)
+    a[0] = z[0]
+    # One step maps what is low enough to 0, and what is high enough to the cap.
+    low[0], high[0] = 0.0, cap
+    for k in range(1, len(z)):
+        np.add(a[k - 1], z[k], out=a[k])
+        for edge in (low, high):
+            np.add(edge[k - 1], z[k], out=edge[k])
+            np.maximum(edge[k], 0.0, out=edge[k])
+            np.minimum(edge[k], cap, out=edge[k])
     return a, low, high
 
 
 def _entries(a: Floats, low: Floats, high: Floats, *, first: NDArray[np.intp], carried: Floats) -> Floats:
     """Return what enters each chunk, by doubling over the chunks of each lane."""
     # Shift by one: what enters a chunk is what left the one before it; a lane starts with what it carries.
-    sum_, floor, roof = (np.concatenate([[0.0], column[:-1]]) for column in (a, low, high))
+    sum_, floor, roof = np.roll(a, 1), np.roll(low, 1), np.roll(high, 1)
     sum_[first], floor[first], roof[first] = 0.0, carried, carried
-    bounded = np.zeros(len(a), bool)
-    bounded[first] = True
+    # A sum that was at 0 or at the cap within a chunk has forgotten what entered it.
+    bounded = floor == roof
     step = 1
     while not bounded.all():
         rows = np.flatnonzero(~bounded)
         source = rows - step
-        late, low, high = sum_[rows], floor[rows], roof[rows]
-        floors = np.minimum(high, np.maximum(low, floor[source] + late))
-        roofs = np.minimum(high, np.maximum(low, roof[source] + late))
+        late, lows, highs = sum_[rows], floor[rows], roof[rows]
+        floors = np.minimum(highs, np.maximum(lows, floor[source] + late))
+        roofs = np.minimum(highs, np.maximum(lows, roof[source] + late))
         sum_[rows] = sum_[source] + late
         floor[rows], roof[rows] = floors, roofs
-        bounded[rows] = bounded[source]
+        bounded[rows] = floors == roofs
         step *= 2
     return floor
