@@ -32,10 +32,12 @@ class WholeService:
         self.folder = folder
         # Only a power cut needs fsync, and kill -9 is none.
         self.postgres = Postgres(folder / "postgres", settings=QUICK_POSTGRES)
-        self.nats = Nats(folder / "nats", port=free_port(), settings=NatsSettings(ack_wait_s=ACK_WAIT_S))
+        mqtt, monitor, *probes = free_ports(4)
+        self.nats = Nats(
+            folder / "nats", port=mqtt, monitor_port=monitor, settings=NatsSettings(ack_wait_s=ACK_WAIT_S)
+        )
         self.programs = {}
-        self.ports = {"pipeline": free_port(), "notifier": 0}
-        self.ports["notifier"] = free_port(taken={self.ports["pipeline"]})
+        self.ports = dict(zip(PROGRAMS, probes, strict=True))
         try:
             self._begin(town, hook, config)
         except BaseException:
@@ -158,6 +160,14 @@ class WholeService:
             return self.ask(name, "/readyz")[0] == 200
         except OSError:
             return False
+
+
+def free_ports(n):
+    """Return n ports that nobody listens on now, all different."""
+    taken = set()
+    while len(taken) < n:
+        taken.add(free_port(taken=taken))
+    return sorted(taken)
 
 
 def wait_for(condition, timeout_s=30, why=lambda: "", *, pause_s=0.05):
