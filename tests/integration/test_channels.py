@@ -76,7 +76,7 @@ SECRETS = {"key", "secret", "token", "password", "secret_key", "access_key_secre
 
 @pytest.mark.parametrize("kind", sorted(ALL))
 def test_no_channel_shows_its_secrets(kind):
-    settings = {name: "TOPSECRET" for name in SECRETS & set(ALL[kind].__dataclass_fields__)}
+    settings = dict.fromkeys(SECRETS & set(ALL[kind].__dataclass_fields__), "TOPSECRET")
     channel = build(kind, None, settings)
     assert "TOPSECRET" not in repr(channel)
     assert "TOPSECRET" not in channel.credential(replace(NOTE, address=""))
