@@ -32,7 +32,7 @@ _RELEASE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watched:
-    """Which series are scored: series int32[N], all different · rule int32[N] · level uint8[N] · threshold float64[N]."""
+    """Which series are scored: series int32[N], ascending · rule int32[N] · level uint8[N] · threshold float64[N]."""
 
     series: NDArray[np.int32]
     rule: NDArray[np.int32]

@@ -16,7 +16,7 @@
            that lasts twice as long as learning took makes the device learn anew, and ends when that is done.
 
 Sources: Hotelling 1947 (T²), Jackson and Mudholkar 1979 (Q), Lowry et al. 1992 (EWMA of vectors). Discounting
-drifting signals and ending an alarm relative to its peak are ours. A signal that never moved while learning is not used.
+drifting signals and ending alarms relative to their peak are ours. What never moved while learning is left out.
 """
 
 from __future__ import annotations

@@ -197,6 +197,32 @@ def score_changes(corpus: Sequence[Run], flags: Sequence[NDArray[np.bool_]], pro
     return Changes(profile.name, 100.0 * (raw - null) / max(perfect - null, 1e-9), missed, outside, count)
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All figures: outliers of all files and by folder, change points by profile."""
+
+    f1: float
+    far: float
+    mar: float
+    by_group: dict[str, tuple[float, float, float]]
+    changes: tuple[Changes, ...]
+
+
+def report(corpus: Sequence[Run], flags: Sequence[NDArray[np.bool_]]) -> Report:
+    """Return the figures of the labelled files; raises ValueError when there is none."""
+    pairs = [(run, flag) for run, flag in zip(corpus, flags, strict=True) if run.anomaly is not None]
+    if not pairs:
+        raise ValueError("no labels")
+    counts = {}
+    for group in ("", *dict.fromkeys(run.group for run, _ in pairs)):
+        mine = [(run, flag) for run, flag in pairs if group in ("", run.group)]
+        found = confusion([run for run, _ in mine], [flag for _, flag in mine])
+        counts[group] = (found.f1, found.far, found.mar)
+    f1, far, mar = counts.pop("")
+    changes = tuple(score_changes(corpus, flags, profile) for profile in PROFILES)
+    return Report(f1, far, mar, counts, changes)
+
+
 def blind_clock(n: int, period: int = 240) -> NDArray[np.bool_]:
     """Return a flag that toggles every `period` rows after the training part and reads nothing."""
     periods = np.maximum(np.arange(n) - TRAIN_ROWS, 0) // period
