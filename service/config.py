@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from alerts.policy import Policy
 from core.errors import ConfigError
+from service.config_channel import NEEDED, Channel, LogChannel
 from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
 from service.lock import holder
 
@@ -181,55 +182,6 @@ class Notify:
     attempts: Annotated[int, Between(1, 1000)] = 12
     max_age_s: Seconds = 86_400.0
     poll_s: Seconds = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class LogChannel:
-    """Writes notes into the notifier's log: for trying out, and as the last resort.
-
-    kind        log
-    path        a file that gets them too, as JSON lines
-    per_minute  no more than this
-    """
-
-    kind: Literal["log"] = "log"
-    path: str = ""
-    per_minute: Annotated[int, Between(1, 1_000_000)] = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class WecomRobot:
-    """A group robot of WeCom (企业微信群机器人); the contact's address is the robot's key.
-
-    kind        wecom_robot
-    key         used when the contact's address names none
-    url         where the robot listens
-    per_minute  the provider takes 20 messages per minute and robot
-    """
-
-    kind: Literal["wecom_robot"] = "wecom_robot"
-    key: SecretText = field(default="", repr=False)
-    url: str = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
-    per_minute: Annotated[int, Between(1, 10_000)] = 18
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """POSTs JSON, signed with HMAC-SHA256, to an address of yours.
-
-    kind        webhook
-    url         used when the contact's address is empty
-    secret      signs the body; empty: unsigned
-    per_minute  no more than this
-    """
-
-    kind: Literal["webhook"] = "webhook"
-    url: str = ""
-    secret: SecretText = field(default="", repr=False)
-    per_minute: Annotated[int, Between(1, 100_000)] = 600
-
-
-Channel = LogChannel | WecomRobot | Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,7 +374,15 @@ def _filter_problem(topic_filter: str) -> str:
 
 
 def _check_channels(config: Config, where: str) -> None:
-    """Refuse names of channels that nobody defined."""
+    """Refuse channels that can reach nobody, and names of channels that nobody defined."""
+    for name, chosen in config.channels.items():
+        missing = [key for key in NEEDED.get(chosen.kind, ()) if not getattr(chosen, key)]
+        if missing:
+            raise ConfigError(
+                f"{where} [channels.{name}]",
+                f"{chosen.kind} lacks {', '.join(missing)}",
+                "Set them; KEY_file names a file with a secret",
+            )
     alerts = config.alerts
     named = {"alerts] last_resort": alerts.last_resort[1]}
     tiers = {"red": alerts.red, "orange": alerts.orange, "yellow": alerts.yellow, "blue": alerts.blue}

@@ -213,7 +213,9 @@ class _Builder:
         if not isinstance(given, Mapping):
             self._refuse(path, given, "a table")
         named = {str(key): self.convert(hint, value, (*path, str(key)), None) for key, value in given.items()}
-        return {**cast("dict[str, Any]", base or {}), **named}
+        # Named tables join those that are there by default; a plain mapping is meant whole.
+        kept = base if isinstance(hint, types.UnionType) else None
+        return {**cast("dict[str, Any]", kept or {}), **named}
 
     def _items(self, given: object, path: tuple[str, ...]) -> list[Any]:
         """Return a list's items; from the environment JSON, or words with commas between."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from core.levels import Level
-from service.config import Config, Webhook, WecomRobot
+from service.config import Config
+from service.config_channel import Channel
 from service.config_read import Between, Secret, Without, describe
 
 HIDDEN = "********"
@@ -19,15 +21,13 @@ HIDDEN = "********"
 
 def example() -> str:
     """Return a TOML file with every key, its meaning and its default; reading it gives the defaults."""
-    return (
+    head = (
         "# Every key of Fengsui with its default. Keep what you change; an unknown key stops the start.\n"
         "# Any key may come from the environment: FENGSUI_MQTT__PORT=1884. KEY_file names a file with it.\n\n"
-        + to_toml(Config(), explained=True)
-        + "\n"
-        + _commented(to_toml_table("channels.duty_group", WecomRobot(), explained=True))
-        + "\n"
-        + _commented(to_toml_table("channels.command_centre", Webhook(), explained=True))
     )
+    others = [kind() for kind in get_args(Channel) if kind().kind not in Config().channels]
+    tables = [to_toml_table(f"channels.my_{one.kind}", one, explained=True) for one in others]
+    return head + to_toml(Config(), explained=True) + "".join("\n" + _commented(table) for table in tables)
 
 
 def to_toml(config: Config, *, explained: bool = False, hide_secrets: bool = False) -> str:
@@ -97,12 +97,10 @@ class _Writer:
         notes = _notes(hint)
         if self.explained and told:
             bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-            takes = (
-                describe(bare, notes)
-                if any(isinstance(n, Between) for n in notes) or _is_choice(bare)
-                else ""
-            )
-            yield f"# {told}" + (f" ({takes})" if takes else "")
+            takes = [str(note) for note in notes if isinstance(note, Between) and note.told]
+            takes += [describe(bare)] if _is_choice(bare) and ":" not in told else []
+            sentence = told + "".join(f" ({words})" for words in takes)
+            yield from textwrap.wrap(sentence, 110, initial_indent="# ", subsequent_indent="# ")
         hide = self.hide_secrets and value and any(isinstance(note, Secret) for note in notes)
         yield f"{key} = {_value(HIDDEN if hide else value)}"
 
@@ -118,7 +116,9 @@ def _is_choice(hint: Any) -> bool:
 def _is_table(value: Any) -> bool:
     if isinstance(value, tuple) and value:
         return is_dataclass(value[0])
-    return is_dataclass(value) or isinstance(value, Mapping)
+    if isinstance(value, Mapping):
+        return all(is_dataclass(item) for item in value.values())
+    return is_dataclass(value)
 
 
 def _value(value: Any) -> str:
@@ -131,6 +131,8 @@ def _value(value: Any) -> str:
             return repr(value)
         case ZoneInfo():
             return json.dumps(value.key)
+        case Mapping():
+            return "{" + ", ".join(f"{_bare(key)} = {_value(item)}" for key, item in value.items()) + "}"
         case frozenset():
             return "[" + ", ".join(_value(item) for item in sorted(value)) + "]"
         case tuple():

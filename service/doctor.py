@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import psycopg
 
 from core.time import SECOND, clock_ns
-from service.config import Channel, Config, Webhook, WecomRobot
+from service.config import Config
+from service.config_channel import Channel, Email, LogChannel
 from service.status import addresses, ready
 
 OLDEST_POSTGRES = 14
@@ -179,21 +180,27 @@ def _channels(config: Config) -> Iterator[Finding]:
 
 
 def _channel(what: str, channel: Channel) -> Finding:
-    if not isinstance(channel, WecomRobot | Webhook):
+    if isinstance(channel, LogChannel):
         return Finding(what, channel.kind)
+    if isinstance(channel, Email):
+        return _reached(what, channel.kind, channel.host, channel.port)
     if not channel.url:
         return Finding(what, f"{channel.kind}: the contacts' own addresses are used")
     address = urlsplit(channel.url)
     if not address.hostname or address.scheme not in ("http", "https"):
         return Finding(what, f"{channel.kind}: {channel.url!r} is no web address", "Write it with https://")
     port = address.port or (443 if address.scheme == "https" else 80)
+    return _reached(what, channel.kind, address.hostname, port)
+
+
+def _reached(what: str, kind: str, host: str, port: int) -> Finding:
     try:
-        socket.create_connection((address.hostname, port), 3).close()
+        socket.create_connection((host, port), 3).close()
     except OSError as error:
         return Finding(
-            what, f"{address.hostname}:{port} is not reached ({error})", "Let us out through the firewall"
+            what, f"{kind}: {host}:{port} is not reached ({error})", "Let us out through the firewall"
         )
-    return Finding(what, f"{channel.kind}: {address.hostname}:{port} is reached")
+    return Finding(what, f"{kind}: {host}:{port} is reached")
 
 
 def _processes(config: Config) -> Iterator[Finding]:

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from service.config import Config, Webhook, WecomRobot
+from service.config import Config
+from service.config_channel import Email, Webhook, WecomRobot
 from service.doctor import examine
 from service.embedded.port import free_port
 
@@ -78,10 +79,12 @@ def test_channels(config, nats_broker, tmp_path):
         "away": WecomRobot(url=f"http://127.0.0.1:{free_port()}/send"),
         "typo": Webhook(url="htp:/x"),
         "by contact": Webhook(),
+        "post": Email(host="127.0.0.1", port=free_port(), sender="f@x.example"),
     }
     found = findings(dataclasses.replace(config, channels=channels), tmp_path)
     assert not found["channel reached"].remedy
     assert not found["channel by contact"].remedy
     assert "firewall" in found["channel away"].remedy
+    assert "firewall" in found["channel post"].remedy
     assert "https://" in found["channel typo"].remedy
     assert "channels" not in found

@@ -8,10 +8,11 @@ from typing import get_args
 
 import pytest
 
-from alerts.notify import KINDS
+from alerts.notify import ALL as KINDS
 from core.errors import ConfigError
 from core.levels import Level
-from service.config import Channel, Config, LogChannel, Source, Webhook, WecomRobot, check, find, load
+from service.config import Config, Source, check, find, load
+from service.config_channel import NEEDED, AliyunSms, Channel, LogChannel, Webhook, WecomRobot
 from service.config_text import HIDDEN, example, meanings, to_toml
 from service.lock import Lock
 
@@ -44,24 +45,52 @@ def test_the_example_reads_as_the_defaults(config_file):
 
 def test_the_examples_commented_channels_are_good_too(config_file):
     text = example()
-    ours = text[text.index("# # A group robot") :].splitlines()
-    channels = load(config_file("\n".join(line.removeprefix("# ") for line in ours)), {}).channels
-    assert channels == {"log": LogChannel(), "duty_group": WecomRobot(), "command_centre": Webhook()}
+    ours = text[text.index("# # A group robot of WeCom") :].splitlines()
+    filled = (
+        "\n".join(line.removeprefix("# ") for line in ours).replace('= ""', '= "x"').replace("= 0", "= 1")
+    )
+    channels = load(config_file(filled), {}).channels
+    assert {channel.kind for channel in channels.values()} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", sorted(NEEDED))
+def test_a_channel_that_reaches_nobody_is_refused(config_file, kind):
+    error = str(refused(config_file(f"[channels.x]\nkind = '{kind}'")))
+    assert "[channels.x]" in error
+    assert all(key in error for key in NEEDED[kind])
+
+
+def test_a_templates_variables_are_meant_whole(config_file):
+    text = """
+    [channels.sms]
+    kind = "aliyun_sms"
+    access_key_id = "a"
+    access_key_secret = "b"
+    sign_name = "c"
+    template_code = "d"
+    params = {what = "subject"}
+    """
+    config = load(config_file(text), {})
+    assert config.channels["sms"].params == {"what": "subject"}
+    assert load(config_file(to_toml(config)), {}) == config
+    assert AliyunSms().params != {"what": "subject"}
 
 
 def test_the_example_explains_every_key():
     kinds = [Source, *get_args(Channel)]
     kinds += [type(getattr(Config(), field.name)) for field in dataclasses.fields(Config)]
     for kind in kinds:
-        if kind.__module__ == "service.config":
-            assert set(meanings(kind)) == {field.name for field in dataclasses.fields(kind)}, kind
+        if kind.__module__.startswith("service.config"):
+            assert set(meanings(kind)) == {field.name for field in dataclasses.fields(kind)} - {"kind"}, kind
 
 
 @pytest.mark.parametrize("kind", get_args(Channel))
 def test_a_channels_keys_are_what_its_code_takes(kind):
-    ours = {field.name: field.default for field in dataclasses.fields(kind)}
-    takes = inspect.signature(KINDS[ours.pop("kind")]).parameters
-    assert {name: takes[name].default for name in ours} == ours
+    theirs = KINDS[kind().kind]
+    takes = set(inspect.signature(theirs).parameters) - {"client", "clock"}
+    assert {field.name for field in dataclasses.fields(kind)} - {"kind"} == takes
+    built = theirs(None)
+    assert {name: getattr(built, name) for name in takes} == {name: getattr(kind(), name) for name in takes}
 
 
 def test_every_kind_of_channel_can_be_configured():
@@ -116,7 +145,7 @@ def test_secrets_are_not_shown():
         ("[[sources]]\nfilter = 'a/#/b'\nformat = 'native'", ["a/#/b", "before its last"]),
         ("[[sources]]\nfilter='a'\nformat='n'\n[[sources]]\nfilter='a'\nformat='n'", ["'a'", "twice"]),
         ("[mqtt]\nmax_ack_pending = 40000", ["max_ack_pending", "80000", "65535", "32767 or less"]),
-        ("[channels.x]\nkind = 'pigeon'", ["[channels.x] kind", "'pigeon'", "log, webhook, wecom_robot"]),
+        ("[channels.x]\nkind = 'pigeon'", ["[channels.x] kind", "'pigeon'", "log, tencent_sms, webhook"]),
         ("[channels.x]\nurl = 'u'", ["[channels.x] kind", "nothing", "webhook"]),
         ("[channels.x]\nkind = 'log'\nurl = 'u'", ["[channels.x] url", "no key"]),
         ("[alerts]\nquality_cap = 'pink'", ["[alerts] quality_cap", "blue, yellow, orange, red"]),
