@@ -74,7 +74,7 @@ def closed_loop(case: str, plan: Plan, *, database: bool) -> Result:
     with service(plan, database=database) as bench:
         n_messages = int(GUESS[case] * plan.seconds)
         load = bench.load(case, n_messages, rate_per_s=GUESS[case], start_ns=clock_ns())
-        before = bench.cpu()
+        before = bench.cpu() if database else {}
         published, took_s = bench.publish(load, Bounds(progress_url=bench.status_url))
         result: Result = {
             "case": case,
