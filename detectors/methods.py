@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from detectors.counter import COUNTER
 from detectors.cusum import CUSUM
 from detectors.ewma import EWMA
 from detectors.hampel import HAMPEL
+from detectors.mean import MEAN
 from detectors.operator import Operator
+from detectors.production import PRODUCTION
 from detectors.rate import RATE
+from detectors.slope import SLOPE
+from detectors.step import STEP
 from detectors.stuck import STUCK
 from detectors.thermal import THERMAL
 from detectors.value import VALUE
 
-OPERATORS: Mapping[str, Operator] = {
-    operator.name: operator for operator in (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL)
-}
+_ALL = (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNTER, PRODUCTION)
+OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _ALL}

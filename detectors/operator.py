@@ -17,13 +17,14 @@ _NO_LOW = np.float64(-np.inf)
 class Lanes:
     """The lane columns of one operator while it runs.
 
-    Parameters and state by name: `lanes["alpha"]`; whole numbers (ns) by `lanes.time("since")`; state is set by
-    `lanes.set`. Of all operators of a pool: x_before float64[N] the reading before (NaN: none), dt_s float64[N]
-    seconds since it, ring float64[states, M, WINDOW], seen int64[L] readings ever seen before this batch.
-    high, low float64[L]: a statistic strictly between them will not be looked at, so any such number will do.
+    Parameters and state by name: `lanes["alpha"]`; whole numbers (ns, counts) by `lanes.time("since")`; state is set
+    by `lanes.set`, last of all, for columns are views. Of all operators of a pool: x_before float64[N] the reading
+    before (NaN: none), t_before int64[N] its time, dt_s float64[N] seconds since it, ring float64[states, M, WINDOW],
+    seen int64[L] readings ever seen before this batch. high, low float64[L]: a statistic strictly between them will
+    not be looked at, so any such number will do.
     """
 
-    __slots__ = ("_columns", "_names", "_same", "dt_s", "high", "low", "ring", "seen", "x_before")
+    __slots__ = ("_columns", "_names", "_same", "dt_s", "high", "low", "ring", "seen", "t_before", "x_before")
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Lanes:
         same: Mapping[str, float],
         *,
         x_before: Floats,
+        t_before: NDArray[np.int64],
         dt_s: Floats,
         ring: Floats,
         seen: NDArray[np.int64],
@@ -40,7 +42,8 @@ class Lanes:
     ) -> None:
         """Look at the columns [C, L] of a tile; high and low are columns, low -1 when there is none."""
         self._columns, self._names, self._same = columns, names, same
-        self.x_before, self.dt_s, self.ring, self.seen = x_before, dt_s, ring, seen
+        self.x_before, self.t_before, self.dt_s = x_before, t_before, dt_s
+        self.ring, self.seen = ring, seen
         self.high = columns[high]
         self.low = columns[low] if low >= 0 else np.broadcast_to(_NO_LOW, len(seen))
 
@@ -63,6 +66,17 @@ class Lanes:
             y[had_then < rows.spread(wants)] = UNKNOWN
             self.set(count, np.minimum(had + rows.count, wants))
         return y
+
+    @property
+    def exact(self) -> Floats:
+        """Return the `quiet` that wants every result of a window exactly."""
+        return np.broadcast_to(_NO_LOW, len(self.seen))
+
+    def opens(self, rows: Rows, every_s: str, *, parts: int = 1, offset_ns: int = 0) -> NDArray[np.bool_]:
+        """Return which readings are the first in their slot of time; slots are 1/parts of `every_s` long."""
+        every = (rows.spread(self[every_s]) * (1e9 / parts)).astype(np.int64)
+        opens: NDArray[np.bool_] = (rows.t + offset_ns) // every != (self.t_before + offset_ns) // every
+        return opens
 
     def set(self, name: str, lane: Floats | NDArray[np.int64]) -> None:
         """Store a lane column as state."""

@@ -147,6 +147,7 @@ class Pool:
                 slot.columns,
                 slot.same,
                 x_before=x_before,
+                t_before=t_before,
                 dt_s=dt_s,
                 ring=self.rings[n],
                 seen=seen,

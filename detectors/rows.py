@@ -79,6 +79,10 @@ class Rows(Protocol):
         """Return s with s = min(cap, max(0, s_before + z)) of M sums: z float64[M, N], carried [M, L], cap [L]."""
         ...
 
+    def lowest(self, values: Floats, restart: NDArray[np.bool_], carried: Floats) -> Floats:
+        """Return the running minimum, which begins again where `restart`."""
+        ...
+
     def fill(
         self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]
     ) -> NDArray[Scalar]:
@@ -202,6 +206,13 @@ class Rounds:
             carried = out
         return s
 
+    def lowest(self, values: Floats, restart: NDArray[np.bool_], carried: Floats) -> Floats:
+        low = np.empty(len(values))
+        for r, n in zip(self._rounds, self._sizes, strict=True):
+            low[r] = np.where(restart[r], values[r], np.minimum(values[r], carried[:n]))
+            carried = low[r]
+        return low
+
     def fill(
         self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]
     ) -> NDArray[Scalar]:
@@ -319,6 +330,18 @@ class Scans:
         np.minimum(a, high, out=a)
         s: Floats = np.take(a, at)
         return s
+
+    def lowest(self, values: Floats, restart: NDArray[np.bool_], carried: Floats) -> Floats:
+        begins = restart.copy()
+        begins[self._first] = True
+        # Complex numbers are compared by their real part first: each segment lies below the one before it.
+        keyed = np.empty(len(values), np.complex128)
+        keyed.real = np.negative(np.cumsum(begins), dtype=np.float64)
+        keyed.imag = values
+        first = self._first
+        keyed.imag[first] = np.where(restart[first], values[first], np.minimum(values[first], carried))
+        low: Floats = np.minimum.accumulate(keyed).imag
+        return low
 
     def fill(
         self, values: NDArray[Scalar], written: NDArray[np.bool_], carried: NDArray[Scalar]

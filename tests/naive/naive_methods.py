@@ -91,9 +91,99 @@ class Thermal:
         return self.theta
 
 
+def opens(t, before, every_s, parts=1, offset=0):
+    every = int(every_s * (1e9 / parts))
+    return before is None or (t + offset) // every != (before + offset) // every
+
+
+class Slope:
+    def __init__(self, p):
+        self.p, self.t, self.kept = p, None, []
+
+    def take(self, t, x):
+        window = self.p["window_s"]
+        points = [(k - t * 1e-9, v - x) for k, v in self.kept if k - t * 1e-9 >= -window] + [(0.0, 0.0)]
+        y = NAN
+        if len(points) >= 3 and points[0][0] <= -0.5 * window:
+            mean_t = math.fsum(a for a, _ in points) / len(points)
+            mean_x = math.fsum(b for _, b in points) / len(points)
+            above = math.fsum((a - mean_t) * (b - mean_x) for a, b in points)
+            y = above / math.fsum((a - mean_t) ** 2 for a, _ in points)
+        if opens(t, self.t, window, 30):
+            self.kept = [*self.kept[-31:], (t * 1e-9, x)]
+        self.t = t
+        return y
+
+
+class Step:
+    def __init__(self, p):
+        self.p, self.t, self.kept = p, None, []
+
+    def take(self, t, x):
+        y = x - median(self.kept) if len(self.kept) >= 8 else NAN
+        if opens(t, self.t, self.p["window_s"], 32):
+            self.kept = [*self.kept[-31:], x]
+        self.t = t
+        return y
+
+
+class Mean:
+    def __init__(self, p):
+        self.p, self.t, self.x, self.kept, self.area, self.time = p, None, NAN, [], 0.0, 0.0
+
+    def take(self, t, x):
+        p = self.p
+        if self.t is not None and (t - self.t) * 1e-9 <= p["max_gap_s"]:
+            dt = (t - self.t) * 1e-9
+            self.area += dt * (self.x if math.isnan(p["above"]) else float(self.x > p["above"]))
+            self.time += dt
+        inside = [k for k in self.kept if k[0] > t * 1e-9 - p["window_s"]]
+        area = math.fsum([k[1] for k in inside] + [self.area])
+        time = math.fsum([k[2] for k in inside] + [self.time])
+        y = area / time if time >= 0.5 * p["window_s"] else NAN
+        if opens(t, self.t, p["window_s"], 30):
+            self.kept = [*self.kept[-31:], (t * 1e-9, self.area, self.time)]
+            self.area = self.time = 0.0
+        self.t, self.x = t, x
+        return y
+
+
+class Counter:
+    def __init__(self, p):
+        self.p, self.x = p, NAN
+
+    def take(self, t, x):
+        y = x - self.x
+        self.x = x
+        if y < 0 and 0 <= y + self.p["modulus"] <= self.p["most"]:
+            y += self.p["modulus"]
+        return y
+
+
+class Production:
+    def __init__(self, p):
+        self.p, self.t, self.low, self.days, self.states = p, None, None, [], [False, False]
+
+    def take(self, t, x):
+        p = self.p
+        new_day = opens(t, self.t, p["day_s"], offset=8 * 3600 * 10**9)
+        idle = sorted(self.days)[int(0.2 * len(self.days))] if len(self.days) >= 3 else p["idle"]
+        if new_day and self.low is not None:
+            self.days = [*self.days[-31:], self.low]
+        self.low = x if new_day else min(self.low, x)
+        works = self.states[-1]
+        if x >= idle + p["margin"]:
+            works = True
+        elif x < idle + 0.8 * p["margin"]:
+            works = False
+        self.states = [*self.states[-2:], works]
+        self.t = t
+        return float(sum(self.states[-3:]) >= 2)
+
+
 METHODS = {
     "value": Value, "rate": Rate, "ewma": Ewma, "cusum": Cusum, "hampel": Hampel, "stuck": Stuck,
-    "thermal": Thermal,
+    "thermal": Thermal, "slope": Slope, "step": Step, "mean": Mean, "counter": Counter, "production": Production,
 }  # fmt: skip
 
 

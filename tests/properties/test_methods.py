@@ -26,13 +26,17 @@ CASES = {
     "hampel": ({"floor": [1.0, 0.1]}, 3.0),
     "stuck": ({"eps": [0.0, 2.0], "max_gap_s": [math.inf, 60.0]}, 20.0),
     "thermal": ({"tau_s": [600.0, 60.0], "k_ib": [60.0, 80.0]}, 0.8),
+    "slope": ({"window_s": [60.0, 300.0]}, 0.5),
+    "step": ({"window_s": [600.0, 90.0]}, 30.0),
+    "mean": ({"window_s": [60.0, 200.0], "above": [math.nan, 50.0], "max_gap_s": [math.inf, 60.0]}, 0.6),
+    "counter": ({"modulus": [100.0, 1000.0], "most": [30.0, 950.0]}, 40.0),
+    "production": ({"idle": [20.0, 40.0], "margin": [30.0, 10.0], "day_s": [120.0, 30.0]}, 0.5),
 }
 every_method = pytest.mark.parametrize("method", OPERATORS)
 
 
 def params(method):
-    chosen = {name: values for name, values in CASES[method][0].items()}
-    return {name: np.array([values[s % 2] for s in range(N)]) for name, values in chosen.items()}
+    return {name: np.array([v[s % 2] for s in range(N)]) for name, v in CASES[method][0].items()}
 
 
 def bank(method):
@@ -92,7 +96,9 @@ def test_the_statistic_equals_its_twin(method, name, wild):
         fast, expected = statistics(pool, batch), np.array(slow.step(batch))
         np.testing.assert_array_equal(np.isnan(fast), np.isnan(expected))
         known = ~np.isnan(fast)
-        np.testing.assert_allclose(fast[known], expected[known], rtol=1e-9, atol=1e-9)
+        # Where spikes of 1e15 cancel in a window, what is left of them depends on the order of adding.
+        atol = 1e2 if wild and method in {"slope", "mean"} else 1e-9
+        np.testing.assert_allclose(fast[known], expected[known], rtol=1e-9, atol=atol)
 
 
 @every_method
