@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections import Counter
 from collections.abc import Mapping
@@ -59,6 +60,9 @@ def work(config: Config, store: Store) -> None:
     )  # fmt: skip
     clock.at_least(pipeline.restore())
     pipeline.take_over(catalog, clock())
+    # The registry as dictionaries is a million objects that live for ever: let no collection walk them again.
+    gc.collect()
+    gc.freeze()
     server = serve(probe_of(pipeline, source), host=config.metrics.host, port=config.metrics.pipeline_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: source.stop())
