@@ -6,9 +6,8 @@ be late by a second or fail for a minute without harm: the worker goes on with w
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -18,10 +17,15 @@ from alerts.changes import Command
 from core.time import clock_ns, seconds
 from registry.catalog import Catalog
 from registry.load import load_catalog, registry_version
+from service.metrics import PipelineMetrics
 from storage.alerts import pending_commands
 from storage.maintenance import Keep, maintain
 
 log = structlog.get_logger("keeper")
+
+_CHECKPOINT_AGE = (
+    """SELECT extract(epoch FROM now() - created)::float8 FROM checkpoint ORDER BY seq DESC LIMIT 1"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,17 @@ class Keeper(threading.Thread):
     """Fills the slots `commands()` and `catalog()`; see the module."""
 
     def __init__(
-        self, dsn: str, *, catalog: Catalog, version: str, keep: Keep, rounds: Rounds = Rounds(),
-        on_catalog: Callable[[str], None] = lambda _result: None,
-    ) -> None:  # fmt: skip
+        self,
+        dsn: str,
+        *,
+        catalog: Catalog,
+        version: str,
+        keep: Keep,
+        metrics: PipelineMetrics,
+        rounds: Rounds = Rounds(),
+    ) -> None:
         super().__init__(name="keeper", daemon=True)
-        self._dsn, self._keep, self._rounds, self._on_catalog = dsn, keep, rounds, on_catalog
+        self._dsn, self._keep, self._rounds, self._metrics = dsn, keep, rounds, metrics
         self._lock = threading.Lock()
         self._commands: list[Command] = []
         self._catalog: Catalog | None = None
@@ -104,15 +114,17 @@ class Keeper(threading.Thread):
         version = registry_version(connection)
         if version == self._row_version:
             return
-        with contextlib.ExitStack() as on_error:
-            on_error.callback(self._on_catalog, "failed")
+        loads = self._metrics.catalog_loads
+        try:
             catalog = load_catalog(connection)
-            on_error.pop_all()
+        except BaseException:
+            loads.labels("failed").inc()
+            raise
         self._row_version = version
         if catalog.version == self._content_version:
             return
         self._content_version = catalog.version
-        self._on_catalog("loaded")
+        loads.labels("loaded").inc()
         log.info("registry changed", version=catalog.version)
         with self._lock:
             self._catalog = catalog
@@ -122,3 +134,5 @@ class Keeper(threading.Thread):
         if now - self._maintained >= seconds(self._rounds.maintain_s):
             maintain(connection, now, self._keep)
             self._maintained = now
+        row = connection.execute(_CHECKPOINT_AGE).fetchone()
+        self._metrics.checkpoint_age.set(row[0] if row else 0.0)

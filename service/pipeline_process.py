@@ -51,7 +51,7 @@ def work(config: Config, store: Store) -> None:
     metrics, clock = PipelineMetrics(), SteadyClock()
     keeper = Keeper(
         config.database.dsn, catalog=catalog, version=row_version, keep=keep_of(config),
-        on_catalog=lambda result: metrics.catalog_loads.labels(result).inc(),
+        metrics=metrics,
     )  # fmt: skip
     source = Source(ingest_settings(config), broker_settings(config), catalog, clock=clock)
     pipeline = Pipeline(
@@ -152,11 +152,22 @@ def probe_of(pipeline: Pipeline, source: Source) -> Probe:
             "waiting_messages": source.n_waiting,
             "broker_connected": source.session.connected,
             "seq": pipeline.seq,
-            "alerts_open": _counted(pipeline.desk),
+            "alerts_open": {" ".join(key): n for key, n in _counted(pipeline.desk).items()},
         }
 
-    return Probe(pipeline.metrics.registry, ready, status)
+    def refresh() -> None:
+        metrics, statistics = pipeline.metrics, source.session.statistics
+        metrics.in_flight.set(sum(source.in_flight().values()))
+        metrics.queue.set(source.n_waiting)
+        metrics.connected.set(source.session.connected)
+        metrics.reconnects.set(statistics.connections)
+        metrics.alerts_open.clear()
+        for (level, state), n in _counted(pipeline.desk).items():
+            metrics.alerts_open.labels(level, state).set(n)
+
+    return Probe(pipeline.metrics.registry, ready, status, refresh)
 
 
-def _counted(desk: Desk) -> dict[str, int]:
-    return dict(Counter(f"{alert.level.en} {alert.state}" for alert in list(desk.open_alerts())))
+def _counted(desk: Desk) -> Counter[tuple[str, str]]:
+    """Count open alerts by level and state; the worker may change the desk meanwhile, hence the copy."""
+    return Counter((alert.level.en, str(alert.state)) for alert in list(desk.open_alerts()))

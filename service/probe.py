@@ -18,11 +18,13 @@ class Probe:
 
     ready   returns "" when the process does its work, else what it waits for
     status  returns what `fengsui status` shows
+    refresh sets the gauges that are only worth setting when somebody looks
     """
 
     registry: CollectorRegistry
     ready: Callable[[], str]
     status: Callable[[], Mapping[str, Any]] = field(default=dict)
+    refresh: Callable[[], None] = field(default=lambda: None)
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Return (HTTP status, content type, body) for a path."""
@@ -33,6 +35,7 @@ class Probe:
                 waiting = self.ready()
                 return (503 if waiting else 200), "text/plain; charset=utf-8", f"{waiting or 'ok'}\n".encode()
             case "/metrics":
+                self.refresh()
                 return 200, CONTENT_TYPE_LATEST, generate_latest(self.registry)
             case "/status":
                 return 200, "application/json", json.dumps(self.status()).encode()
