@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from aiomqtt import MqttError
 
 from core.errors import ConfigError
 from core.time import MINUTE, MS, SECOND
-from simulators.line import Line, connected
+from simulators.line import Connection, Line, connected
 from simulators.recording import Row, Survey
 
 # Publishes under way at a time: beyond this the broker's answer is not what limits.
@@ -83,40 +84,61 @@ class Pace:
         return self._due_s
 
 
-async def publish(
-    rows: Iterable[Row],
-    *,
-    line: Line,
-    gateway: str,
-    shift: int,
-    pace: Pace,
-    told: Callable[[int, int, int], None],
-) -> None:
-    """Publish all rows at QoS 1, in their order; returns when the last one has its PUBACK.
+class Watcher(Protocol):
+    """Who wants to know how it goes."""
 
-    told(n_rows, n_values, t) is called with what was acknowledged since the last call and the newest event
-    time (ns).  A line that is lost is tried again for ever: what has no PUBACK is sent again first.
+    def told(self, n_rows: int, n_values: int, t: int) -> None:
+        """Hear what was acknowledged since the last time, and the newest event time of it (ns)."""
+        ...
+
+    def trouble(self, reason: str) -> None:
+        """Hear why the line is down; it is tried again."""
+        ...
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Publishes rows at QoS 1, in their order.
+
+    gateway   code of the gateway that they are published for, also the client id
+    shift     added to every time, ns
     """
-    chunks = _chunks(rows, pace)
-    chunk = await anext(chunks, None)
-    delay_s = FIRST_DELAY_S
-    while chunk:
-        try:
-            async with connected(line, identifier=gateway, window=WINDOW) as connection:
-                while chunk:
-                    answers = await connection.publish([message(row, gateway, shift) for row in chunk])
-                    # What stands behind a lost row is sent again too: a repeat does no harm.
-                    done = answers.index(False) if False in answers else len(answers)
-                    if done:
-                        n_values = sum(len(row.values) for row in chunk[:done])
-                        told(done, n_values, chunk[done - 1].t + shift)
-                        delay_s = FIRST_DELAY_S
-                    chunk = chunk[done:] or await anext(chunks, None)
-                    if done < len(answers):
-                        break
-        except (MqttError, OSError):
-            await asyncio.sleep(delay_s)
-            delay_s = min(LONGEST_DELAY_S, delay_s * 2)
+
+    line: Line
+    gateway: str
+    shift: int
+    watcher: Watcher
+
+    async def publish(self, rows: Iterable[Row], pace: Pace) -> None:
+        """Return when the last row has its PUBACK.
+
+        A line that is lost is tried again for ever: what has no PUBACK is sent again first.
+        """
+        chunks = _chunks(rows, pace)
+        chunk = await anext(chunks, None)
+        delay_s = FIRST_DELAY_S
+        while chunk:
+            try:
+                async with connected(self.line, identifier=self.gateway, window=WINDOW) as connection:
+                    delay_s = FIRST_DELAY_S
+                    while chunk and not (chunk := await self._send(connection, chunk)):
+                        chunk = await anext(chunks, None)
+                reason = "the broker went away"
+            except (MqttError, OSError) as error:
+                reason = str(error)
+            if chunk:
+                self.watcher.trouble(reason)
+                await asyncio.sleep(delay_s)
+                delay_s = min(LONGEST_DELAY_S, delay_s * 2)
+
+    async def _send(self, connection: Connection, chunk: list[Row]) -> list[Row]:
+        """Publish a chunk; return what has to be sent again: the first row without PUBACK, and all behind it."""
+        answers = await connection.publish([message(row, self.gateway, self.shift) for row in chunk])
+        done = answers.index(False) if False in answers else len(answers)
+        if done:
+            n_values = sum(len(row.values) for row in chunk[:done])
+            self.watcher.told(done, n_values, chunk[done - 1].t + self.shift)
+        return chunk[done:]
 
 
 async def _chunks(rows: Iterable[Row], pace: Pace) -> AsyncIterator[list[Row]]:

@@ -88,23 +88,15 @@ def _publish(
     from core.time import clock_ns
     from service.config import load
     from simulators.line import Line
-    from simulators.replay import Pace, publish, shift_ns
+    from simulators.replay import Pace, Publisher, shift_ns
 
     mqtt = load(config).mqtt
     line = Line(host or mqtt.host, port or mqtt.port, mqtt.username or None, mqtt.password or None)
     survey = recording.survey()
     shift = shift_ns(at, survey, speed=speed, now=clock_ns())
     with _Bar(recording, survey) as bar:
-        asyncio.run(
-            publish(
-                recording.rows(),
-                line=line,
-                gateway=recording.mapping.gateway,
-                shift=shift,
-                pace=Pace(speed, longest_wait_s),
-                told=bar.told,
-            )
-        )
+        publisher = Publisher(line, recording.mapping.gateway, shift, bar)
+        asyncio.run(publisher.publish(recording.rows(), Pace(speed, longest_wait_s)))
     bar.summary(line)
 
 
@@ -117,6 +109,7 @@ class _Bar:
 
         self._survey = survey
         self._n_values = 0
+        self._reason = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -143,6 +136,12 @@ class _Bar:
         self._n_values += n_values
         rate = f"{self._n_values / max(self._progress.tasks[0].elapsed or 0.0, 0.001):,.0f} readings/s"
         self._progress.update(self._task, advance=n_rows, time=local_text(t), rate=rate)
+
+    def trouble(self, reason: str) -> None:
+        """Say why the line is down, once per reason."""
+        if reason != self._reason:
+            self._progress.console.print(f"line down, trying again: {reason}", markup=False)
+        self._reason = reason
 
     def summary(self, line: Line) -> None:
         """Say what was done, in one line."""

@@ -121,3 +121,15 @@ def test_the_pace_is_that_of_the_recording_times_speed(nats_broker, tmp_path):
     assert time.monotonic() - started >= 2.0
     assert "21 rows" in out
     assert "21/21" in err
+
+
+def test_a_broker_that_is_not_there_is_told_and_waited_for(start_nats, tmp_path):
+    broker = start_nats()
+    broker.kill()
+    file, mapping = write_recording(tmp_path, n_rows=5)
+    running = replay(broker, file, "--mapping", str(mapping), "--speed", "inf")
+    assert "line down, trying again" in running.stderr.readline()
+    broker.start()
+    out, err = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 0, err
+    assert "5 rows" in out
