@@ -174,7 +174,7 @@ def _learn(m: Memory, x: Floats, learns: NDArray[np.bool_], tuning: Tuning) -> N
     m.squares += use * (x - m.origin) ** 2
     m.steps += use * (x - m.before) ** 2
     m.products += use[:, None] * (m.deviation[:, :, None] * m.deviation[:, None, :])
-    m.before[:] = x
+    m.before[learns] = x[learns]
     done = np.flatnonzero(m.rows == tuning.learn - 1)
     if len(done):
         some = m.take(done)

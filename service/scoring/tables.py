@@ -40,7 +40,7 @@ def print_nab(report: NabReport, peers: Sequence[Peer], console: Console) -> Non
     )
     if len(report.ours) == 3:
         ours = Peer("this detector", (), here=tuple(result.optimised for result in report.ours))
-        _print_peers([*peers, ours], ("standard", "low FP", "low FN"), console, digits=(1, 1, 1))
+        _print_peers([*peers, ours], ("std", "low FP", "low FN"), console, digits=(1, 1, 1))
 
 
 def print_skab(report: SkabReport, peers: Sequence[Peer], console: Console) -> None:

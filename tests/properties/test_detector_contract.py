@@ -8,6 +8,8 @@ from naive.material import SECOND, START, Stream, joined, lines, same_state
 
 from core.batch import Batch
 from core.events import Rule
+from detectors.anomaly import Anomaly, Watched
+from detectors.anomaly_score import Tuning
 from detectors.bank import Bank
 from detectors.plan import Plan, Silences, Thresholds
 from detectors.staleness import Staleness
@@ -59,7 +61,19 @@ def limits_plan():
     return Plan(rules=(Rule("LIMIT", "", ""), Rule("D-02", "", "")), thresholds=thresholds())
 
 
+def warm_anomaly():
+    """Scores that are past their warm-up, so talkative that a few readings raise."""
+    keys = np.arange(1, N_SERIES, dtype=np.int32)
+    watched = Watched.of(keys, threshold=0.4)
+    detector = Anomaly(watched, tuning=Tuning(window=8, lags=6, memory=40), refractory=2)
+    long_ago = START - 1000 * SECOND + np.tile(np.arange(80), len(keys)) * SECOND
+    values = np.random.default_rng(0).uniform(40, 60, 80 * len(keys))
+    detector.step(Batch.of(np.repeat(keys, 80), long_ago, values), START)
+    return detector
+
+
 SPECIMENS = {
+    "anomaly": (warm_anomaly, Anomaly),
     "thresholds": (lambda: Bank(limits_plan(), now=START), Bank),
     "staleness": (
         lambda: Staleness(silences(), gateway_silences(), gateway_of=GATEWAY_OF, now=START),
