@@ -189,6 +189,15 @@ def test_a_store_whose_database_was_taken_over_can_write_nothing_more(database):
     assert ledger(database) == {1: (2, 2, 0, 0)}
 
 
+def test_a_store_that_still_has_its_session_asks_for_its_epoch_too(store, database):
+    """As behind a pooler, where a lock of the session protects nobody."""
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE fence SET epoch = epoch + 1, holder = 'pid 1 on elsewhere'")
+    with pytest.raises(FencedError, match="taken this database over: pid 1 on elsewhere"):
+        commit(store, unit(batch([(1, 0, 1.0)])))
+    assert rows(database, SAMPLES) == []
+
+
 def cut(dsn, name):
     """End the sessions of an application from outside."""
     with psycopg.connect(dsn, autocommit=True) as connection:

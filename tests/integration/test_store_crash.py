@@ -134,6 +134,7 @@ def test_rollups_whose_commit_is_lost_are_added_once(line, database, cut_at):
     with pytest.raises(psycopg.OperationalError):
         store.flush()
     patiently(store.flush)
+    assert rows(database, "SELECT extract(epoch FROM time)::int8 FROM latest") == [(T0 // SECOND + 500,)]
     commit(store, unit(batch([(1, 9000, 1.0)]), now=T0 + 9500 * SECOND))
     store.flush()
     assert rows(database, "SELECT sum(n) FROM rollup_1m") == [(6,)]
@@ -233,6 +234,8 @@ def strike(server, whole):
 WRITER = """
 import sys
 sys.path[:0] = [{root!r}, {here!r}]
+import structlog
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 from storage_case import *
 store, log = opened({dsn!r}, Habits(patience_s=20))
 n = store.seq
