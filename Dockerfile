@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1.7
 # Two images: `service` runs every process of ours, `broker` is the official nats-server under an ordinary user.
 
-FROM python:3.12-slim-bookworm AS build
+FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/fengsui
@@ -21,7 +21,7 @@ COPY simulators simulators
 COPY service service
 RUN /opt/fengsui/bin/pip install --constraint /tmp/constraints.txt .
 
-FROM python:3.12-slim-bookworm AS service
+FROM python:3.11-slim-bookworm AS service
 RUN groupadd --gid 10001 fengsui \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/fengsui fengsui \
  && install -d -o fengsui -g fengsui -m 0750 /var/lib/fengsui
