@@ -134,7 +134,7 @@ class _Bar:
         from core.time import local_text
 
         self._n_values += n_values
-        rate = f"{self._n_values / max(self._progress.tasks[0].elapsed or 0.0, 0.001):,.0f} /s"
+        rate = f"{self._n_values / max(self._progress.tasks[0].elapsed or 0.0, 0.001):,.0f}/s"
         self._progress.update(self._task, advance=n_rows, time=local_text(t), rate=rate)
 
     def trouble(self, reason: str) -> None:
