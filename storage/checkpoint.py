@@ -26,12 +26,17 @@ CHUNK_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """The state at `seq`, and the `now` of silent ticks after it that the state has seen already."""
+    """The state at `seq`.
+
+    tick_nows : ns, `now` of silent ticks after `seq` that the state has seen already
+    now : ns, the newest that it has seen
+    """
 
     seq: int
     tick_nows: tuple[int, ...]
     state: State
     meta: Mapping[str, Any]
+    now: int
 
     @property
     def size(self) -> int:
@@ -50,7 +55,8 @@ def write(connection: psycopg.Connection[Any], checkpoint: Checkpoint) -> None:
     connection.execute(
         "INSERT INTO checkpoint (seq, tick_nows, meta, arrays, size, crcs) VALUES (%s, %s, %s, %s, %s, %s)",
         [
-            checkpoint.seq, list(checkpoint.tick_nows), Jsonb(dict(checkpoint.meta)), Jsonb(arrays),
+            checkpoint.seq, list(checkpoint.tick_nows),
+            Jsonb({"meta": dict(checkpoint.meta), "now": checkpoint.now}), Jsonb(arrays),
             sum(len(chunk) for chunk in chunks), [zlib.crc32(chunk) for chunk in chunks],
         ],
     )  # fmt: skip
@@ -81,7 +87,7 @@ def newest(connection: psycopg.Connection[Any]) -> Checkpoint | None:
     for seq, tick_nows, meta, arrays, size, crcs in rows:
         data = _data(connection, seq, crcs)
         if data is not None and len(data) == size:
-            return Checkpoint(seq, tuple(tick_nows), dict(_arrays(arrays, data)), meta)
+            return Checkpoint(seq, tuple(tick_nows), dict(_arrays(arrays, data)), meta["meta"], meta["now"])
         log.error("checkpoint is damaged, the one before it is used", seq=seq)
     return None
 

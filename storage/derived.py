@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from core.batch import Batch
+from core.time import clock_ns
 from storage import checkpoint as checkpoints
 from storage import connection as connections
 from storage import ledger, rollup
@@ -26,7 +27,7 @@ from storage.checkpoint import Checkpoint
 from storage.connection import Connection
 from storage.latest import Latest, put
 from storage.partitions import Partitions
-from storage.rollup import Cascade, State
+from storage.rollup import Cascade
 
 log = structlog.get_logger("storage")
 
@@ -63,6 +64,7 @@ class Derived:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self._connection: Connection | None = None
         self._due = 0.0
+        self.checkpointed = 0
         self._closed = False
         self._flushing: Future[None] | None = None
         self._checkpointing: Future[None] | None = None
@@ -93,20 +95,18 @@ class Derived:
             self._due = time.monotonic() + self._pace.flush_s
             self._flushing = self._thread.submit(self._quietly, self._flush)
 
-    def checkpoint(
-        self, seq: int, state: State, *, tick_nows: tuple[int, ...], meta: Mapping[str, Any], wait: bool
-    ) -> None:
-        """Write a checkpoint behind everything noted so far.
+    def checkpoint(self, theirs: Checkpoint, *, wait: bool) -> None:
+        """Write a checkpoint behind everything noted so far, with our own arrays added.
 
         Without `wait` a failure is only logged, and nothing is done while the one before is still being
         written.  With it, raises psycopg.OperationalError.
         """
         if not wait and self._checkpointing is not None and not self._checkpointing.done():
-            log.warning("checkpoint skipped: the one before is still being written", seq=seq)
+            log.warning("checkpoint skipped: the one before is still being written", seq=theirs.seq)
             return
-        whole = Checkpoint(seq, tick_nows, {**state, **self._snapshot()}, meta)
-        write: Callable[[], None] = lambda: self._checkpoint(whole)  # noqa: E731
-        self._checkpointing = self._thread.submit(write if wait else lambda: self._quietly(write))
+        whole = replace(theirs, state={**theirs.state, **self._snapshot()})
+        write = partial(self._checkpoint, whole)
+        self._checkpointing = self._thread.submit(*((write,) if wait else (self._quietly, write)))
         if wait:
             self._checkpointing.result()
 
@@ -157,6 +157,7 @@ class Derived:
             checkpoints.write(connection, whole)
         with self._transaction() as connection:
             n_trimmed = checkpoints.trim_log(connection)
+        self.checkpointed = clock_ns()
         log.info("checkpoint", seq=whole.seq, n_bytes=whole.size, n_trimmed=n_trimmed)
         if n_trimmed and self._connection is not None:
             # Dead log is reused at once, not when autovacuum comes by.

@@ -45,12 +45,14 @@ class Restored:
     """What the last store left.
 
     seq, state, meta   of the checkpoint: 0, None and {} when there is none
+    now     the newest `now` that the checkpoint has seen, ns; 0 when there is none
     log     units since, to be read to the end before the first commit
     """
 
     seq: int
     state: State | None
     meta: Mapping[str, Any]
+    now: int
     log: Iterator[Logged]
 
 
@@ -86,6 +88,7 @@ class Store:
         self._derived = Derived(dsn, epoch=self._epoch, native=self._native, pace=habits.pace)
         self._seq = 0
         self._ticks: list[int] = []
+        self._now = 0
         self._unsure = False
         self._restored = False
 
@@ -103,17 +106,19 @@ class Store:
         """
         connection = self._connected()
         newest = checkpoints.newest(connection)
-        start = newest or Checkpoint(0, (), {}, {})
+        start = newest or Checkpoint(0, (), {}, {}, 0)
         self._seq, self._ticks = start.seq, list(start.tick_nows)
         self._derived.begin(start)
         theirs = {k: v for k, v in start.state.items() if not k.startswith("storage/")}
-        return Restored(start.seq, theirs if newest else None, start.meta, self._replay(connection, start))
+        self._now = start.now
+        log = self._replay(connection, start)
+        return Restored(start.seq, theirs if newest else None, start.meta, start.now, log)
 
     def _replay(self, connection: Connection, start: Checkpoint) -> Iterator[Logged]:
         n_seen = len(start.tick_nows)  # the first unit brings them along again
         for entry in batch_log.read(connection, start.seq):
             self._derived.note(entry.seq, entry.batch, entry.was_there, entry.nows[-1])
-            self._seq, self._ticks = entry.seq, []
+            self._seq, self._ticks, self._now = entry.seq, [], entry.nows[-1]
             yield Logged(entry.seq, entry.nows[n_seen:], entry.connected, entry.batch, entry.was_there)
             n_seen = 0
         connection.commit()
@@ -162,6 +167,7 @@ class Store:
     def _tick(self, unit: Unit) -> Outcome:
         if unit.connected:
             self._ticks.append(unit.now)
+            self._now = unit.now
         self._derived.kick()
         return Outcome(self._seq, Tally.none())
 
@@ -203,7 +209,7 @@ class Store:
     def _committed(self, outcome: Outcome, unit: Unit, was_there: NDArray[np.bool_]) -> Outcome:
         self._unsure = False
         if outcome.seq > self._seq:
-            self._seq, self._ticks = outcome.seq, []
+            self._seq, self._ticks, self._now = outcome.seq, [], unit.now
             self._derived.note(outcome.seq, unit.batch, was_there, unit.now)
         self._derived.kick()
         return outcome
@@ -225,7 +231,13 @@ class Store:
         """
         if seq != self._seq:
             raise ValueError(f"a checkpoint of {seq} at {self._seq}: it is taken between two commits")
-        self._derived.checkpoint(seq, state, tick_nows=tuple(self._ticks), meta=meta or {}, wait=wait)
+        whole = Checkpoint(seq, tuple(self._ticks), state, meta or {}, self._now)
+        self._derived.checkpoint(whole, wait=wait)
+
+    @property
+    def checkpointed(self) -> int:
+        """Return when the newest checkpoint became durable, ns; 0 when this store has written none yet."""
+        return self._derived.checkpointed
 
     def flush(self) -> None:
         """Bring latest values, rollups and ledger up to the last commit.  Raises psycopg.OperationalError."""
