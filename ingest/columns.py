@@ -25,6 +25,8 @@ UNREADABLE_TOPIC = "\ufffd"
 ABSENT = -(2**63)
 # After so many faults in one message its rest is not looked at: no message may cost us more than 50 ms.
 MOST_FAULTS = 1_000
+# So many messages of a batch are looked at for the senders' clocks.
+MOST_HEARD = 256
 # A payload is kept to this length: the longest that is worth reading.
 KEPT_BYTES = 65_536
 
@@ -56,6 +58,14 @@ class Message(NamedTuple):
         return 0 if self.retained else self.arrived
 
 
+class Reply(NamedTuple):
+    """What a sender waits for; published at QoS 1 once what caused it is committed."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """How far a reading's own time may lie from ours, ns."""
@@ -64,12 +74,17 @@ class Tolerance:
     age: int = 90 * DAY
 
 
+NOTHING_HEARD = (np.empty(0, np.int32), np.empty(0, np.int64))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """What a batch of messages said, in order of arrival.
 
     series int32[N] · t int64[N] ns, whole µs · value float64[N] finite · quality uint8[N]
     rejects : what was not taken · received : readings per gateway, rows and rejects together
+    replies : what senders wait for
+    heard : (gateway int32[M], ns int64[M]) per message with a time of its own: arrival - time of its last reading
     """
 
     series: NDArray[np.int32]
@@ -78,6 +93,8 @@ class Rows:
     quality: NDArray[np.uint8]
     rejects: tuple[Reject, ...]
     received: dict[int, int]
+    replies: tuple[Reply, ...] = ()
+    heard: tuple[NDArray[np.int32], NDArray[np.int64]] = NOTHING_HEARD
 
     def __len__(self) -> int:
         return len(self.series)
@@ -95,12 +112,16 @@ class Columns:
         self.series: list[int] = []
         self.t: list[int] = []
         self.value: list[float | None] = []
-        self.statuses = 0
+        self.statuses = 0  # messages that hold no readings by their nature
+        self.unclaimed = 0  # readings under foreign names that the registry does not want
+        self.lenient = 0  # messages with a fault that their gateway is allowed
+        self.replies: list[Reply] = []
         self._starts: list[int] = []
         self._messages = messages
         self._quality: list[tuple[int, int, Quality]] = []
         self._rejects: list[Reject] = []
         self._raw_kept: set[int] = set()
+        self._absent: NDArray[np.intp] = np.empty(0, np.intp)
         self._n_faults = 0
 
     def open(self) -> None:
@@ -128,6 +149,16 @@ class Columns:
         self._n_faults += 1
         self._keep(len(self._starts) - 1, gateway, reason, detail)
 
+    @property
+    def start(self) -> int:
+        """The row at which the open message begins."""
+        return self._starts[-1]
+
+    def reject_earlier(self, message: Message, gateway: int, reason: Reason, detail: str) -> None:
+        """Refuse a message that an earlier batch brought and that has waited in vain."""
+        payload = message.payload[:KEPT_BYTES]
+        self._rejects.append(Reject(gateway, message.topic, payload, message.arrived, reason, detail))
+
     def undo(self) -> None:
         """Forget the rows that the open message brought so far; what it had rejected stays rejected."""
         start = self._starts[-1]
@@ -142,17 +173,33 @@ class Columns:
         for start, end, mark in self._quality:
             quality[start:end] = mark
         fault = _faults(catalog, series, t, value, now=now, tolerance=tolerance)
+        heard = self._heard(catalog, series, t)
         if fault.any():
             self._reject_rows(catalog, series, t, value, fault)
             good = fault == 0
             series, t, value, quality = series[good], t[good], value[good], quality[good]
         received = Counter(per_gateway(catalog.gateway, series))
         received.update(reject.gateway for reject in self._rejects)
-        return Rows(series, t, value, quality, tuple(self._rejects), dict(received))
+        return Rows(
+            series, t, value, quality, tuple(self._rejects), dict(received), tuple(self.replies), heard
+        )
+
+    def _heard(
+        self, catalog: Catalog, series: NDArray[np.int32], t: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return how far the clocks of some senders were behind ours; of rejected readings too."""
+        chosen = np.arange(0, len(self._starts), 1 + len(self._starts) // MOST_HEARD)
+        ends = np.append(np.array(self._starts, np.int64), len(series))
+        own = ends[chosen + 1] > ends[chosen]
+        last = ends[chosen[own] + 1] - 1
+        timed = ~np.isin(last, self._absent)
+        last, chosen = last[timed], chosen[own][timed]
+        arrived = np.array([self._messages[number].arrived for number in chosen.tolist()], np.int64)
+        return catalog.gateway[series[last]], arrived - t[last]
 
     def _instants(self) -> NDArray[np.int64]:
         t = np.fromiter(self.t, np.int64, len(self.t))
-        absent = np.flatnonzero(t == ABSENT)
+        self._absent = absent = np.flatnonzero(t == ABSENT)
         of_message = np.searchsorted(self._starts, absent, side="right") - 1
         t[absent] = [self._messages[number].default_t for number in of_message]
         return nanoseconds(t)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import structlog
@@ -11,14 +11,15 @@ from paho.mqtt.client import topic_matches_sub
 from core.errors import ConfigError
 from core.reject import Reason
 from ingest.columns import UNREADABLE_TOPIC, Columns, Hopeless, Message, Rows, Tolerance
-from ingest.formats.contract import Format
+from ingest.feed import Feed
+from ingest.formats.contract import Format, Ticking
 from ingest.formats.native import NativeFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
 from registry.catalog import Catalog
 
 log = structlog.get_logger("ingest")
 
-FORMATS: Mapping[str, type[Format]] = MappingProxyType(
+FORMATS: Mapping[str, Callable[[Feed], Format]] = MappingProxyType(
     {"native": NativeFormat, "thingsboard": ThingsBoardFormat}
 )
 TOLERANCE = Tolerance()
@@ -29,18 +30,19 @@ MOST_CACHED = 200_000
 class Decoder:
     """Turns messages into rows and rejects; `catalog` may be replaced; the next call follows it.
 
-    filters : (topic filter, name of the format), by precedence; raises ConfigError on an unknown one
+    filters : feeds by precedence, or (topic filter, name of the format); raises ConfigError on what cannot be used
     """
 
     def __init__(
-        self, filters: Iterable[tuple[str, str]], catalog: Catalog, *,
+        self, filters: Iterable[tuple[str, str] | Feed], catalog: Catalog, *,
         tolerance: Tolerance = TOLERANCE, max_payload_bytes: int = 262_144,
     ) -> None:  # fmt: skip
         self.catalog = catalog
         self.tolerance = tolerance
         self.max_payload_bytes = max_payload_bytes
-        self.statuses = 0
-        self._filters = [(topic_filter, _format(name)) for topic_filter, name in filters]
+        self.statuses = self.unclaimed = self.lenient = 0
+        feeds = [Feed(*entry) for entry in filters]
+        self._filters = [(feed.subscription, make_format(feed)) for feed in feeds]
         self._formats: dict[str, Format | None] = {}
 
     def decode(self, messages: Sequence[Message], now: int) -> Rows:
@@ -49,7 +51,12 @@ class Decoder:
         for message in messages:
             columns.open()
             self._decode(message, catalog, columns)
+        for _topic_filter, form in self._filters:
+            if isinstance(form, Ticking):
+                form.tick(columns, now)
         self.statuses += columns.statuses
+        self.unclaimed += columns.unclaimed
+        self.lenient += columns.lenient
         return columns.close(catalog, now, self.tolerance)
 
     def _decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
@@ -78,12 +85,15 @@ class Decoder:
         return form
 
 
-def _format(name: str) -> Format:
-    if name not in FORMATS:
+def make_format(feed: Feed) -> Format:
+    """Return the reader of a feed; raises ConfigError."""
+    make = FORMATS.get(feed.format)
+    if make is None:
         raise ConfigError(
-            "[ingest] filters", f"no format is called {name!r}", f"Use one of {', '.join(FORMATS)}."
-        )
-    return FORMATS[name]()
+            f"[[sources]] {feed.filter} format", f"no format is called {feed.format!r}",
+            f"Use one of {', '.join(FORMATS)}",
+        )  # fmt: skip
+    return make(feed)
 
 
 def _reject_topic(topic: str, columns: Columns) -> None:

@@ -21,6 +21,7 @@ import structlog
 from core.time import clock_ns
 from ingest.columns import Message
 from ingest.connection import Connection, Receipt, Statistics
+from ingest.feed import Feed
 from ingest.inlet import Chunk, Inlet
 from ingest.settings import BrokerSettings, IngestSettings
 
@@ -37,7 +38,7 @@ class Session:
         self, broker: BrokerSettings, settings: IngestSettings, clock: Callable[[], int] = clock_ns
     ) -> None:
         self.broker = broker
-        self.filters = [topic_filter for topic_filter, _format in settings.filters]
+        self.filters = [Feed(*entry).subscription for entry in settings.filters]
         self.inlet = Inlet(settings.queue_messages, settings.queue_bytes)
         self.statistics = Statistics()
         self._last_problem = "not connected yet"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingest.feed import Feed
+
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
     """How messages become batches.
 
-    filters            (topic filter, format), by precedence.  NATS: the `max_ack_pending` of all filters of a
+    filters            by precedence; (topic filter, format) is short for a Feed of these.  NATS: the `max_ack_pending` of all filters of a
                        session together must stay below 65,536, so with two filters set 30,000
     batch_messages, batch_bytes, flush_s   whichever comes first closes a batch
     tick_s             a delivery at least this often, empty if nothing came
@@ -18,7 +20,7 @@ class IngestSettings:
     queue_messages, queue_bytes   what may wait for the worker; beyond it we stop reading from the broker
     """
 
-    filters: tuple[tuple[str, str], ...] = (
+    filters: tuple[tuple[str, str] | Feed, ...] = (
         ("fs/v1/+/+", "native"),
         ("v1/gateway/telemetry", "thingsboard"),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from core.batch import Quality
 from core.reject import Reason
@@ -24,7 +24,7 @@ QUALITIES: Mapping[str, Quality] = {
 
 
 class Format(Protocol):
-    """One wire format.
+    """One wire format, made from a Feed.
 
     Laws: decoding never raises what a payload can cause; every message ends as rows or rejects, or has no
     readings; decoding it twice gives the same; caches last as long as `catalog` is the same object.
@@ -32,6 +32,15 @@ class Format(Protocol):
 
     def decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
         """Put what the open message says into the columns."""
+        ...
+
+
+@runtime_checkable
+class Ticking(Protocol):
+    """A format that keeps something for a while: told the time with every delivery, also without messages."""
+
+    def tick(self, columns: Columns, now: int) -> None:
+        """Give up what has waited too long."""
         ...
 
 
@@ -43,13 +52,19 @@ class Sender:
     series: dict[str, int]
 
 
-class Refusal(Exception):  # noqa: N818 - it is no error of the program
-    """One reading, or a whole message, cannot be taken."""
+def as_dict(series: Mapping[str, int]) -> dict[str, int]:
+    """Return a mapping as a dict, which is the faster one; a dict stays the object it is."""
+    return series if isinstance(series, dict) else dict(series)
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+
+class Refusal(Exception):  # noqa: N818 - it is no error of the program
+    """One reading, or a whole message, cannot be taken; `gateway` when it is known better than outside."""
+
+    def __init__(self, reason: Reason, detail: str, gateway: int | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.gateway = gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,8 @@ class Refusing:
     ) -> bool:
         if not isinstance(error, Refusal):
             return False
-        self.columns.reject(self.gateway, error.reason, error.detail)
+        gateway = self.gateway if error.gateway is None else error.gateway
+        self.columns.reject(gateway, error.reason, error.detail)
         return True
 
 

@@ -15,11 +15,13 @@ from msgspec.json import Decoder
 from core.batch import Quality
 from core.reject import Reason
 from ingest.columns import ABSENT, LARGEST_VALUE, Columns, Message
+from ingest.feed import Feed
 from ingest.formats.contract import (
     QUALITIES,
     Refusal,
     Refusing,
     Sender,
+    as_dict,
     as_quality,
     as_time,
     as_value,
@@ -66,7 +68,7 @@ class Body(Struct, gc=False):
 class NativeFormat:
     """See the module; keeps who sends on which topic until the catalog changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, _feed: Feed | None = None) -> None:
         self._body = Decoder(Body).decode
         self._rows = Decoder(list[Row]).decode
         self._catalog: Catalog | None = None
@@ -106,7 +108,7 @@ class NativeFormat:
         else:
             if len(self._senders) >= MOST_CACHED:
                 self._senders.clear()
-            sender = self._senders[message.topic] = Sender(gateway.id, dict(device.series))
+            sender = self._senders[message.topic] = Sender(gateway.id, as_dict(device.series))
             return sender
         return None
 

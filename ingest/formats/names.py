@@ -1,0 +1,227 @@
+"""Names: how a foreign name becomes a series of a device, and its number a value of that series.
+
+A table is TOML:
+    sentinels = [9999, -9999]                        # for every name here: "no value", as sent
+    [names]
+    "Dust/DP" = "differential_pressure"
+    "T1" = { signal = "hopper_temperature", scale = 0.1, offset = 0.0, sentinels = [85.0] }
+    "Door" = { signal = "unlocked", invert = true, words = { "open" = 1, "closed" = 0 } }
+    [profile.load_meter]                             # first for devices of this profile
+    "P" = "active_power"
+A name in no table is itself: as sent, then in the registry's spelling (`Dust/DP` → `dust_dp`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.batch import Quality
+from core.reject import Reason
+from ingest.columns import ABSENT, Columns
+from ingest.formats.contract import Refusal, as_value, brief
+from ingest.formats.table import Table, read_table
+from registry.catalog import Device
+
+# Spellings of a name that a sender may invent must not fill the memory.
+MOST_CACHED = 4_096
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\s*")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_OTHER = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a foreign name stands for.
+
+    signal      the registry's name; "" = as the foreign name is spelled there
+    scale, offset   value = sent * scale + offset
+    sentinels   numbers as sent that mean "no value"
+    invert      1 means 0, for a contact that opens when it is active
+    words       texts that stand for numbers
+    text        a number may come as text; an empty one is no reading
+    """
+
+    signal: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+    sentinels: tuple[float, ...] = ()
+    invert: bool = False
+    words: Mapping[str, float] = field(default_factory=dict)
+    text: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers stay as they are."""
+        return self.scale == 1 and not (
+            self.offset or self.sentinels or self.invert or self.words or self.text
+        )
+
+    def value(self, raw: Any) -> float | None:
+        """Return what was sent as a value, None = there is none; raises Refusal."""
+        if isinstance(raw, str):
+            raw = self._from_text(raw)
+            if raw is None:
+                return None
+        number = as_value(raw)
+        for sentinel in self.sentinels:
+            if math.isclose(number, sentinel, rel_tol=1e-7, abs_tol=1e-9):
+                raise Refusal(Reason.SENTINEL, f"{number:g} stands for no value")
+        if self.invert:
+            number = 1.0 - number
+        return number * self.scale + self.offset
+
+    def _from_text(self, raw: str) -> Any:
+        word = raw.strip()
+        if word in self.words:
+            return self.words[word]
+        if self.text and not word:
+            return None
+        return float(word) if self.text and _NUMBER.fullmatch(word) else raw
+
+
+AS_IS = Meaning()
+
+
+class Names:
+    """A table of foreign names.
+
+    seen : filled with the foreign name of every series that was found, for whoever wants to show it
+    """
+
+    def __init__(
+        self, table: Table | None = None, defaults: Mapping[str, Meaning] | None = None,
+        *, seen: dict[int, str] | None = None,
+    ) -> None:  # fmt: skip
+        body = table.body if table else {}
+        common = table.numbers(body, "sentinels") if table else ()
+        self.own = {name: _meaning(table, name, spec, common) for name, spec in _names(table, body).items()}
+        self.profiles = {
+            profile: {name: _meaning(table, name, spec, common) for name, spec in names.items()}
+            for profile, names in (table.table(body, "profile") if table else {}).items()
+        }
+        if table:
+            table.only(body, "title", "sentinels", "names", "profile")
+        self.defaults = defaults or {}
+        self.common = Meaning(sentinels=common) if common else AS_IS
+        self.seen = seen
+
+    def find(self, device: Device, name: str) -> tuple[int, Meaning] | None:
+        """Return the series of a foreign name and what it means; None when the device has no such series."""
+        name = name.strip()
+        own = self.profiles.get(device.profile, {}).get(name) or self.own.get(name)
+        # What a person wrote is meant; what we assume gives way to a series of that very name.
+        tries = [own] if own else [self.defaults.get(name), self.common]
+        for meaning in tries:
+            if meaning is None:
+                continue
+            for signal in (meaning.signal,) if meaning.signal else (name, spelled(name)):
+                series = device.series.get(signal)
+                if series is not None:
+                    if self.seen is not None:
+                        self.seen[series] = name
+                    return series, meaning
+        return None
+
+
+class Channels(dict[str, tuple[int, Meaning]]):
+    """Foreign name → (series, meaning) of one device, learned as names come; None of a stranger is kept."""
+
+    __slots__ = ("device", "names")
+
+    def __init__(self, device: Device, names: Names) -> None:
+        super().__init__()
+        self.device, self.names = device, names
+
+    def __missing__(self, name: str) -> tuple[int, Meaning]:
+        found = self.names.find(self.device, name)
+        if found is None:
+            raise KeyError(name)
+        if len(self) >= MOST_CACHED:
+            self.clear()
+        self[name] = found
+        return found
+
+
+class Readings:
+    """What one device says in one message, under foreign names.
+
+    Such a message often holds more than the registry wants: a name without a series is only counted, unless no
+    name of the message has one.
+    """
+
+    def __init__(self, gateway: int, channels: Channels, columns: Columns) -> None:
+        self.gateway, self.channels, self.columns = gateway, channels, columns
+        self.unclaimed: list[str] = []
+        self.n_known = 0
+
+    def take(self, name: str, raw: Any, t: int = ABSENT, quality: Quality = Quality.GOOD) -> None:
+        """Take one reading, or leave a reject; None is no reading."""
+        if raw is None:
+            return
+        try:
+            series, meaning = self.channels[name]
+        except KeyError:
+            self.unclaimed.append(name)
+            return
+        self.n_known += 1
+        try:
+            value = meaning.value(raw)
+        except Refusal as refusal:
+            self.refuse(refusal.reason, f"{brief(name)}: {refusal.detail}")
+            return
+        if value is not None:
+            self.columns.add(series, t, value)
+            if quality is not Quality.GOOD:
+                self.columns.mark(1, quality)
+
+    def refuse(self, reason: Reason, detail: str) -> None:
+        """Reject one reading."""
+        self.columns.reject(self.gateway, reason, detail)
+
+    def close(self) -> None:
+        """Say what nobody asked for."""
+        if self.unclaimed and not self.n_known:
+            names = ", ".join(brief(name) for name in self.unclaimed[:4])
+            has = ", ".join(sorted(self.channels.device.series)[:8]) or "no signal at all"
+            self.refuse(Reason.UNKNOWN_SERIES, f"none of {names} is a signal of the device, which has {has}")
+        else:
+            self.columns.unclaimed += len(self.unclaimed)
+
+
+def spelled(name: str) -> str:
+    """Return a name as the registry would spell it: `Dust/DP` → `dust_dp`, `hopperTemp` → `hopper_temp`."""
+    return _OTHER.sub("_", _CAMEL.sub("_", name).lower()).strip("_")
+
+
+def load_names(name: str, seen: dict[int, str] | None = None, **more: Any) -> Names:
+    """Return a table of names by its file; "" = none.  Raises ConfigError."""
+    return Names(read_table(Path(name)) if name else None, seen=seen, **more)
+
+
+def _names(table: Table | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return table.table(body, "names") if table else {}
+
+
+def _meaning(table: Table | None, name: str, spec: Any, common: tuple[float, ...]) -> Meaning:
+    assert table is not None
+    return meaning_of(table, name, {"signal": spec} if isinstance(spec, str) else spec, common=common)
+
+
+def meaning_of(table: Table, name: str, spec: Any, *, common: tuple[float, ...] = ()) -> Meaning:
+    """Return what a table says about a name; raises ConfigError."""
+    if not isinstance(spec, Mapping):
+        table.refuse(name, f"found {spec!r}, expected a signal or a table", 'Write "name" = "signal"')
+    return Meaning(
+        signal=table.word(spec, "signal"),
+        scale=table.number(spec, "scale", 1.0),
+        offset=table.number(spec, "offset", 0.0),
+        sentinels=table.numbers(spec, "sentinels") + common,
+        invert=table.flag(spec, "invert"),
+        words={str(word): float(number) for word, number in table.table(spec, "words").items()},
+        text=table.flag(spec, "text"),
+    )
