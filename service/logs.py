@@ -66,9 +66,15 @@ def said_last(line: str) -> str:
         return line
     if not isinstance(record, dict):
         return line
-    trace = str(record.get("exception") or "").strip().splitlines()[-1:]
-    words = [str(record.get("event", "")), str(record.get("problem", "")), *trace]
-    return ": ".join(word for word in words if word)
+    words = [record.get("event"), record.get("problem"), _error_of(str(record.get("exception") or ""))]
+    return ": ".join(str(word) for word in words if word)
+
+
+def _error_of(trace: str) -> str:
+    """Return the line of a traceback that names the error: the first behind the last frame."""
+    frames, _, rest = trace.rpartition("\n  File ")
+    unindented = [line for line in rest.splitlines()[1:] if line[:1].strip()] if frames else []
+    return unindented[0] if unindented else trace.strip().rpartition("\n")[2]
 
 
 def _last(*, text: bool) -> list[structlog.typing.Processor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
 from collections.abc import Collection
@@ -9,6 +10,7 @@ from collections.abc import Collection
 from core.errors import ServerError
 
 _TRIES = 200
+_QUIET_PORTS = (15_000, 32_000)
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -80,6 +82,7 @@ def free_port(
 
 
 def _any_port(host: str) -> int:
+    """Return a port at random, below those that the system gives to outgoing connections: they come and go."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:
@@ -88,4 +91,4 @@ def _any_port(host: str) -> int:
             raise ServerError(
                 f"cannot listen on {host}: {error}. Use 127.0.0.1 or an address of this machine"
             ) from error
-        return int(probe.getsockname()[1])
+    return random.randrange(*_QUIET_PORTS)

@@ -53,7 +53,11 @@ def test_signals_at_once_are_one_wish():
     ("line", "words"),
     [
         ('{"event": "stopped", "problem": "no broker"}', "stopped: no broker"),
-        ('{"event": "crashed", "exception": "Traceback\\n  File\\nKeyError: 1"}', "crashed: KeyError: 1"),
+        (
+            '{"event": "crashed", "exception": "Traceback:\\n  File \\"x\\"\\n    y\\nKeyError: 1\\nLINE 1\\n    ^"}',
+            "crashed: KeyError: 1",
+        ),
+        ('{"event": "crashed", "exception": "KeyError: 1"}', "crashed: KeyError: 1"),
         ("plain text", "plain text"),
         ("[1]", "[1]"),
     ],
