@@ -13,7 +13,7 @@ import pytest
 from conftest import QUICK_POSTGRES
 
 from core.errors import ServerError
-from service.embedded import process
+from service.embedded import pguser, process
 from service.embedded.nats import Nats
 from service.embedded.port import free_port, is_free
 from service.embedded.postgres import Postgres
@@ -104,6 +104,53 @@ def test_postgres_that_cannot_start_says_why(tmp_path):
     server = Postgres(tmp_path / "postgres", settings={"shared_buffers": "nonsense"})
     with pytest.raises(ServerError, match="shared_buffers"):
         server.start()
+
+
+def test_a_server_that_replays_its_log_is_given_longer_than_a_silent_one(postgres):
+    postgres.start()
+    postgres.stop()
+    # A standby that takes no queries says "starting up" for ever.
+    (postgres.data / "standby.signal").touch()
+    (postgres.data / "standby.signal").chmod(0o644)
+    postgres.settings |= {"hot_standby": "off"}
+    started = time.monotonic()
+    with pytest.raises(ServerError, match=r"still replaying its log after 1\.5 s"):
+        postgres.start(timeout_s=0.8, replay_timeout_s=1.5)
+    assert time.monotonic() - started > 1.5
+    assert not postgres.is_alive()
+
+
+def test_a_start_that_is_given_up_leaves_no_server(postgres):
+    seen = []
+
+    def once_it_runs():
+        seen.append(postgres.is_alive())
+        return any(seen)
+
+    postgres.give_up = once_it_runs
+    postgres.start()
+    assert any(seen)
+    assert not postgres.is_alive()
+
+
+@as_root
+def test_a_program_that_nobody_can_run_is_told_with_a_remedy(tmp_path, monkeypatch):
+    (tmp_path / "postgres").write_text("#!/bin/sh\n")
+    (tmp_path / "postgres").chmod(0o600)
+    monkeypatch.setattr(pguser, "programs", lambda: tmp_path)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with pytest.raises(ServerError, match="Start fengsui as an ordinary user"):
+        pguser.whom(folder)
+
+
+@as_root
+def test_a_folder_with_somebodys_things_in_it_is_left_alone(tmp_path):
+    (tmp_path / "letter").touch()
+    before = tmp_path.stat()
+    with pytest.raises(ServerError, match="not empty"):
+        Postgres(tmp_path).start()
+    assert (tmp_path.stat().st_uid, tmp_path.stat().st_mode) == (before.st_uid, before.st_mode)
 
 
 def test_an_interrupted_initdb_is_never_started(postgres):
