@@ -11,7 +11,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from registry.models import Area, Contact, ContactAddress, Device, Enterprise, Gateway, Limit, Series
+from registry.models import (
+    Area,
+    Contact,
+    ContactAddress,
+    Credential,
+    Device,
+    Enterprise,
+    Gateway,
+    Limit,
+    Series,
+)
 from registry.words import Side
 
 # django-stubs has these as generics, Django 5.2 does not yet.
@@ -101,6 +111,18 @@ class ContactAdmin(admin.ModelAdmin[Contact]):
         return " → ".join(way.channel for way in contact.addresses.all()) or "—"
 
 
+class CredentialInline(admin.TabularInline[Credential, Gateway]):
+    """To look at: secrets are shown once, by `fengsui gateway add`, and ended by `fengsui gateway revoke`."""
+
+    model = Credential
+    fields = readonly_fields = ("serial", "created", "expires", "revoked", "note")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, _request: HttpRequest, _gateway: Gateway | None = None) -> bool:
+        return False
+
+
 class DeviceInline(admin.TabularInline[Device, Gateway]):
     model = Device
     fields = ("code", "name_zh", "place", "profile", "active")
@@ -110,12 +132,12 @@ class DeviceInline(admin.TabularInline[Device, Gateway]):
 
 @admin.register(Gateway)
 class GatewayAdmin(admin.ModelAdmin[Gateway]):
-    list_display = ("code", "enterprise", "zone", "lenient", "active")
-    list_filter = ("active", "lenient")
+    list_display = ("code", "enterprise", "zone", "lenient", "messages_per_s", "shared_topics", "active")
+    list_filter = ("active", "lenient", "shared_topics")
     search_fields = ("code", "enterprise__code", "enterprise__name")
     autocomplete_fields = ("enterprise",)
     list_select_related = ("enterprise",)
-    inlines = (DeviceInline,)
+    inlines = (CredentialInline, DeviceInline)
     actions = (retire, revive)
 
 

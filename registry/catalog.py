@@ -16,13 +16,19 @@ from core.events import SubjectKind
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A sensor gateway of one enterprise."""
+    """A sensor gateway of one enterprise.
+
+    messages_per_s : int   its own budget, 0 = as configured
+    shared_topics : bool   may publish on topics that name no gateway
+    """
 
     id: int
     code: str
     enterprise: int
     zone: str = "Asia/Shanghai"
     lenient: bool = False
+    messages_per_s: int = 0
+    shared_topics: bool = False
 
 
 @dataclass(frozen=True, slots=True)

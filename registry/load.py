@@ -30,7 +30,8 @@ Row = tuple[Any, ...]
 _VERSION = "SELECT version FROM registry_version WHERE id = 1"
 _AREAS = "SELECT id, name, coalesce(parent_id, 0) FROM registry_area ORDER BY id"
 _ENTERPRISES = "SELECT id, name, name_en, area_id, active FROM registry_enterprise ORDER BY id"
-_GATEWAYS = "SELECT id, code, enterprise_id, zone, lenient, active FROM registry_gateway ORDER BY id"
+_GATEWAYS = """SELECT id, code, enterprise_id, zone, lenient, active, messages_per_s, shared_topics
+    FROM registry_gateway ORDER BY id"""
 _DEVICES = """SELECT id, gateway_id, code, name_zh, name_en, place, profile, active
     FROM registry_device ORDER BY id"""
 _SERIES = """SELECT id, device_id, signal, name_zh, name_en, unit, period_s, physical_low, physical_high,
@@ -97,8 +98,8 @@ def build(rows: Rows) -> Catalog:
     """
     enterprises = {row[0]: row for row in rows.enterprises}
     gateways = {
-        id_: Gateway(id_, code, enterprise, zone, lenient)
-        for id_, code, enterprise, zone, lenient, active in rows.gateways
+        id_: Gateway(id_, code, enterprise, zone, lenient, budget, shared)
+        for id_, code, enterprise, zone, lenient, active, budget, shared in rows.gateways
         if active and enterprises[enterprise][4]
     }
     owner = {row[0]: row[2] for row in rows.gateways}

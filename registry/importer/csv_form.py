@@ -24,7 +24,7 @@ _COLUMNS: Mapping[str, tuple[str, Field]] = {
     **{name: ("series", SERIES[name]) for name in SERIES if name not in ("signal", "active")},
     **{name: ("device", DEVICE[name]) for name in ("place", "profile", "model")},
     **{f"device_{name}": ("device", DEVICE[name]) for name in ("name", "name_en")},
-    **{name: ("gateway", GATEWAY[name]) for name in ("zone", "lenient")},
+    **{name: ("gateway", GATEWAY[name]) for name in ("zone", "lenient", "messages_per_s", "shared_topics")},
     **{
         name: ("enterprise", ENTERPRISE[name])
         for name in ENTERPRISE

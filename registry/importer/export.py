@@ -17,6 +17,8 @@ _SILENT: Mapping[str, Any] = {
     "dust_workers": 0,
     "zone": "Asia/Shanghai",
     "lenient": False,
+    "messages_per_s": 0,
+    "shared_topics": False,
     "mandatory": False,
     "active": True,
 }

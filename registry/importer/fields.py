@@ -186,6 +186,8 @@ GATEWAY: Fields = {
     "enterprise": code("enterprise", 64, refers=True),
     "zone": zone("zone"),
     "lenient": flag("lenient"),
+    "messages_per_s": whole("messages_per_s", 1_000_000),
+    "shared_topics": flag("shared_topics"),
     "active": flag("active"),
 }
 DEVICE: Fields = {

@@ -1,6 +1,7 @@
 """Who and what exists, for people to edit; the hot path reads `registry.catalog` instead.
 
-Area ─┬─ Enterprise ─┬─ Gateway ── Device ── Series ── Limit
+Area ─┬─ Enterprise ─┬─ Gateway ─┬─ Device ── Series ── Limit
+      │              │           └─ Credential
       └─ Contact     └─ Contact ── ContactAddress
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from registry.models.area import Area
 from registry.models.contact import Contact, ContactAddress
+from registry.models.credential import Credential
 from registry.models.device import Device, Gateway
 from registry.models.enterprise import Enterprise
 from registry.models.series import Limit, Series
@@ -17,6 +19,7 @@ __all__ = [
     "Area",
     "Contact",
     "ContactAddress",
+    "Credential",
     "Device",
     "Enterprise",
     "Gateway",

@@ -20,7 +20,7 @@ def known_zone(name: str) -> None:
 
 
 class Gateway(models.Model):
-    """The MQTT client of an enterprise; its code is its user name and part of its topics."""
+    """The MQTT client of an enterprise; its code is part of its user name and of its topics."""
 
     code = models.CharField(_("code"), max_length=64, unique=True, validators=[CODE])
     enterprise = models.ForeignKey(
@@ -31,6 +31,18 @@ class Gateway(models.Model):
     )
     lenient = models.BooleanField(
         _("lenient decoding"), default=False, help_text=_("Accept known faults of its messages.")
+    )
+    messages_per_s = models.PositiveIntegerField(
+        _("messages per second"),
+        default=0,
+        db_default=0,
+        help_text=_("More are rejected; 0 = as configured."),
+    )
+    shared_topics = models.BooleanField(
+        _("shared topics"),
+        default=False,
+        db_default=False,
+        help_text=_("May publish on topics that name no gateway; others that may, too, can pose as it."),
     )
     active = models.BooleanField(_("active"), default=True)
 
