@@ -7,6 +7,8 @@ database therefore never makes a sensor look silent (law 6).
     gateway   silent when the same holds for the last sample of any of its series
     a series that is due is raised once its gateway has proved alive after the series was due; until then
               it is held back: the gateway's own silence says it all (without a rule for it: raised at once)
+    a gateway that was away for more than half of what it is allowed brings its series back one after the other:
+              each has as long as the gateway was away, at most its own allowance, before it is due (law 8)
     clear     at the first sample
 
 An instant is judged when it is over, that is, when a later `now` comes: more samples of the same instant may
@@ -41,7 +43,7 @@ class Watch:
 
     rule int32[S] · level uint8[S] · allowed int64[S] ns (0: not watched)
     seen int64[S] watch at the last sample · arrived int64[S] wall clock of it · phase uint8[S]
-    deadline int64[S] watch from which on it is due; never when it is not watched or not open
+    deadline int64[S] watch from which on it is due; never when it is not watched or is raised
     """
 
     rule: NDArray[np.int32]
@@ -206,12 +208,12 @@ class Staleness:
         if self._watch <= self._due:
             return Events.empty()
         series, gateways = self._series, self._gateways
-        late = np.flatnonzero((series.deadline < self._watch) | (series.phase == _HELD))
+        late = np.flatnonzero(series.deadline < self._watch)
         of = self._gateway_of[late]
-        proved = gateways.seen[of] > series.seen[late] + series.allowed[late]
+        proved = gateways.seen[of] > series.deadline[late]
         raised = proved | (gateways.allowed[of] == 0)
         series.phase[late] = np.where(raised, _RAISED, _HELD)
-        series.deadline[late] = _NEVER
+        series.deadline[late[raised]] = _NEVER
         silent = np.flatnonzero(gateways.deadline < self._watch)
         gateways.phase[silent] = _RAISED
         gateways.deadline[silent] = _NEVER
@@ -225,9 +227,8 @@ class Staleness:
     def _plan_sweep(self) -> None:
         """Note when the next deadline passes, and which gateways hold a series back."""
         never = np.int64(_NEVER)
-        self._due = int(
-            min(self._series.deadline.min(initial=never), self._gateways.deadline.min(initial=never))
-        )
+        still_open = self._series.deadline[self._series.phase == _OPEN]
+        self._due = int(min(still_open.min(initial=never), self._gateways.deadline.min(initial=never)))
         self._holds = np.zeros(len(self._gateways.rule), bool)
         self._holds[self._gateway_of[self._series.phase == _HELD]] = True
 
@@ -238,6 +239,7 @@ class Staleness:
         gateways = np.flatnonzero(np.bincount(self._gateway_of[series]))
         if self._holds[gateways].any():
             self._due = -1
+        self._welcome(gateways)
         heard = ((self._series, series, SubjectKind.SERIES), (self._gateways, gateways, SubjectKind.GATEWAY))
         parts = []
         for watch, who, of in heard:
@@ -245,6 +247,20 @@ class Staleness:
             parts.append(watch.events(back, kind=Kind.CLEAR, of=of, watch=self._watch, t=self._now))
             self._due = min(self._due, watch.see(who, self._watch, self._now))
         return Events.concat(parts)
+
+    def _welcome(self, gateways: NDArray[np.intp]) -> None:
+        """Give the series behind gateways that were away for long the time to come back, too."""
+        away = self._watch - self._gateways.seen
+        allowed = self._gateways.allowed
+        back = gateways[(allowed[gateways] > 0) & (2 * away[gateways] > allowed[gateways])]
+        if not len(back):
+            return
+        series = self._series
+        waiting = (series.allowed > 0) & (series.phase != _RAISED)
+        who = np.flatnonzero(waiting & np.isin(self._gateway_of, back))
+        grace = np.minimum(away[self._gateway_of[who]], series.allowed[who])
+        series.deadline[who] = np.maximum(series.deadline[who], self._watch + grace)
+        series.phase[who] = _OPEN
 
 
 def _keep(
@@ -260,7 +276,8 @@ def _keep(
     who = np.flatnonzero(stays)
     for name in ("seen", "arrived", "phase"):
         getattr(new, name)[who] = getattr(old, name)[who]
-    new.deadline[who] = np.where(new.phase[who] == _OPEN, new.seen[who] + new.allowed[who], _NEVER)
+    shifted = old.deadline[who] - old.allowed[who] + new.allowed[who]
+    new.deadline[who] = np.where(new.phase[who] == _RAISED, _NEVER, shifted)
     gone = np.flatnonzero(watched & ~stays & (old.phase == _RAISED))
     events = old.events(gone, kind=Kind.CLEAR, of=of, watch=watch, t=now)
     return replace(events, rule=np.where(row < 0, -1 - row, row)[gone].astype(np.int32))

@@ -13,6 +13,7 @@ class NaiveStaleness:
         self.watch = self.now = 0
         self.seen = {}  # (kind, subject) -> (watch, wall)
         self.raised = set()
+        self.graced = {}  # series -> the watch until which it is excused since its gateway came back
 
     def step(self, batch, now):
         events = []
@@ -20,13 +21,28 @@ class NaiveStaleness:
             events += self.judge()
             self.watch += min(now - self.now, self.max_step)
             self.now = now
-        for series in sorted(set(batch.series.tolist())):
+        heard = sorted(set(batch.series.tolist()))
+        for gateway in {self.gateway_of.get(series, 0) for series in heard}:
+            self.welcome(gateway)
+        for series in heard:
             for kind, subject in ((1, series), (3, self.gateway_of.get(series, 0))):
                 if (kind, subject) in self.raised:
                     self.raised.discard((kind, subject))
                     events.append(self.event(2, kind, subject))
                 self.seen[kind, subject] = self.watch, now
+                if kind == 1:
+                    self.graced.pop(subject, None)
         return sorted(events, key=lambda event: event[:4])
+
+    def welcome(self, gateway):
+        allowed = self.rows[3].get(gateway, (0, 0, 0))[2]
+        away = self.watch - self.seen.get((3, gateway), (0, 0))[0]
+        if not allowed or 2 * away <= allowed:
+            return
+        for series, (_, _, its_own) in self.rows[1].items():
+            if self.gateway_of.get(series, 0) == gateway and its_own and (1, series) not in self.raised:
+                excused = self.watch + min(away, its_own)
+                self.graced[series] = max(self.graced.get(series, 0), excused)
 
     def judge(self):
         events = []
@@ -34,6 +50,8 @@ class NaiveStaleness:
             for subject, (_, _, allowed) in self.rows[kind].items():
                 key = kind, subject
                 due = self.seen.get(key, (0, 0))[0] + allowed
+                if kind == 1:
+                    due = max(due, self.graced.get(subject, 0))
                 if not allowed or key in self.raised or self.watch <= due:
                     continue
                 gateway = self.gateway_of.get(subject, 0)
