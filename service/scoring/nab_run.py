@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detectors.anomaly_score import Tuning
 from service.scoring import detect, nab
 from service.scoring.sheet import write_sheets
 
@@ -23,13 +24,14 @@ class NabReport:
 def run(
     corpus: Sequence[nab.Series],
     *,
+    tuning: Tuning | None = None,
     profiles: Sequence[nab.Profile] = nab.PROFILES,
     out: Path | None = None,
     plot: Path | None = None,
     tick: detect.Tick = lambda _rows: None,
 ) -> NabReport | None:
     """Score a corpus, write what is wanted, and return the figures; None when it has no labels."""
-    scores = detect.univariate(corpus, tick=tick)
+    scores = detect.univariate(corpus, tuning=tuning, tick=tick)
     columns = [detect.anomaly_scores(score) for score in scores]
     if out:
         header = ("timestamp", "value", "anomaly_score")

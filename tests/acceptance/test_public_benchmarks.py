@@ -42,7 +42,7 @@ def test_skab_public_files_score_above_the_floors():
     found = figures("skab", DATA / "skab")["ours"]
     assert found["f1"] > 0.83
     assert found["far"] < 14
-    both = figures("skab", DATA / "skab", "--share", "0.7")["ours"]
+    both = figures("skab", DATA / "skab", "--set", "share=0.7")["ours"]
     assert both["f1"] > 0.80
     assert both["far"] < 22
 

@@ -129,7 +129,7 @@ def test_skab_without_labels_only_writes(tmp_path):
 
 
 def test_skab_prints_change_points_with_their_false_alarms(tmp_path):
-    text = call("skab", skab_folder(tmp_path / "skab"), "--share", "0.7").stdout
+    text = call("skab", skab_folder(tmp_path / "skab"), "--set", "share=0.7").stdout
     for word in ("FAR %", "false", "Conv-AE*", "the clock"):
         assert word in text
 
@@ -160,3 +160,12 @@ def test_a_folder_that_cannot_be_read_is_refused_with_the_reason(tmp_path, what)
     result = runner.invoke(application(), ["score", "nab", str(folder)])
     assert isinstance(result.exception, SourceError)
     assert wanted[what] in str(result.exception)
+
+
+def test_a_parameter_can_be_tried_and_a_wrong_one_is_refused(tmp_path):
+    folder = nab_folder(tmp_path / "nab")
+    plain = json.loads(call("nab", folder, "--json").stdout)
+    assert json.loads(call("nab", folder, "--json", "--set", "window=24").stdout) == plain
+    assert json.loads(call("nab", folder, "--json", "--set", "window=8", "--set", "lags=10").stdout) != plain
+    for wrong in ("windows=8", "window=many", "window=9"):
+        assert runner.invoke(application(), ["score", "nab", str(folder), "--set", wrong]).exit_code == 2
