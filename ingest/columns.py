@@ -115,6 +115,7 @@ class Columns:
         self.statuses = 0  # messages that hold no readings by their nature
         self.unclaimed = 0  # readings under foreign names that the registry does not want
         self.lenient = 0  # messages with a fault that their gateway is allowed
+        self.gaps: Counter[int] = Counter()  # per gateway: messages that its own numbering says are missing
         self.replies: list[Reply] = []
         self._starts: list[int] = []
         self._messages = messages
@@ -136,7 +137,7 @@ class Columns:
         self.value.append(value)
 
     def mark(self, n_last: int, quality: Quality) -> None:
-        """Give the last n readings a quality other than GOOD."""
+        """Give the last n readings a quality other than GOOD; of several marks the worst stays."""
         end = len(self.series)
         self._quality.append((end - n_last, end, quality))
 
@@ -171,7 +172,7 @@ class Columns:
         series, t, value = _array("i", self.series), self._instants(), self._values()
         quality = np.full(len(series), Quality.GOOD, np.uint8)
         for start, end, mark in self._quality:
-            quality[start:end] = mark
+            np.minimum(quality[start:end], mark, out=quality[start:end])
         fault = _faults(catalog, series, t, value, now=now, tolerance=tolerance)
         heard = self._heard(catalog, series, t)
         if fault.any():

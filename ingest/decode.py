@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -13,6 +14,7 @@ from core.reject import Reason
 from ingest.columns import UNREADABLE_TOPIC, Columns, Hopeless, Message, Rows, Tolerance
 from ingest.feed import Feed
 from ingest.formats.contract import Format, Ticking
+from ingest.formats.hj212 import Hj212Format
 from ingest.formats.native import NativeFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
 from registry.catalog import Catalog
@@ -20,7 +22,7 @@ from registry.catalog import Catalog
 log = structlog.get_logger("ingest")
 
 FORMATS: Mapping[str, Callable[[Feed], Format]] = MappingProxyType(
-    {"native": NativeFormat, "thingsboard": ThingsBoardFormat}
+    {"native": NativeFormat, "thingsboard": ThingsBoardFormat, "hj212": Hj212Format}
 )
 TOLERANCE = Tolerance()
 # Topics that nobody has registered must not fill the memory.
@@ -41,6 +43,7 @@ class Decoder:
         self.tolerance = tolerance
         self.max_payload_bytes = max_payload_bytes
         self.statuses = self.unclaimed = self.lenient = 0
+        self.gaps: Counter[int] = Counter()
         feeds = [Feed(*entry) for entry in filters]
         self._filters = [(feed.subscription, make_format(feed)) for feed in feeds]
         self._formats: dict[str, Format | None] = {}
@@ -57,6 +60,7 @@ class Decoder:
         self.statuses += columns.statuses
         self.unclaimed += columns.unclaimed
         self.lenient += columns.lenient
+        self.gaps.update(columns.gaps)
         return columns.close(catalog, now, self.tolerance)
 
     def _decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:

@@ -11,8 +11,8 @@ from ingest.feed import Feed
 class IngestSettings:
     """How messages become batches.
 
-    filters            by precedence; (topic filter, format) is short for a Feed of these.  NATS: the `max_ack_pending` of all filters of a
-                       session together must stay below 65,536, so with two filters set 30,000
+    filters            by precedence; (topic filter, format) is short for a Feed of these.  NATS: the
+                       `max_ack_pending` of all filters of a session together must stay below 65,536
     batch_messages, batch_bytes, flush_s   whichever comes first closes a batch
     tick_s             a delivery at least this often, empty if nothing came
     historical_after_s in order, but older than this on arrival: recorded, nobody is paged

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,12 @@ AS_IS = Meaning()
 class Names:
     """A table of foreign names.
 
+    assume : what a name of the format means where no table says so
     seen : filled with the foreign name of every series that was found, for whoever wants to show it
     """
 
     def __init__(
-        self, table: Table | None = None, defaults: Mapping[str, Meaning] | None = None,
+        self, table: Table | None = None, assume: Callable[[str], Meaning | None] = lambda _name: None,
         *, seen: dict[int, str] | None = None,
     ) -> None:  # fmt: skip
         body = table.body if table else {}
@@ -106,7 +107,7 @@ class Names:
         }
         if table:
             table.only(body, "title", "sentinels", "names", "profile")
-        self.defaults = defaults or {}
+        self.assume = assume
         self.common = Meaning(sentinels=common) if common else AS_IS
         self.seen = seen
 
@@ -115,7 +116,7 @@ class Names:
         name = name.strip()
         own = self.profiles.get(device.profile, {}).get(name) or self.own.get(name)
         # What a person wrote is meant; what we assume gives way to a series of that very name.
-        tries = [own] if own else [self.defaults.get(name), self.common]
+        tries = [own] if own else [self.assume(name), self.common]
         for meaning in tries:
             if meaning is None:
                 continue

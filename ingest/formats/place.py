@@ -3,7 +3,8 @@
 What names them: the levels of the topic, then the message itself, then the feed's settings.
     gateway and device   the device behind that gateway; behind another one = wrong_owner
     gateway alone        its device, if it has exactly one
-    device alone         found by its code where that is unique in the registry; or a gateway of that code with one device
+    device alone         found by its code where that is unique in the registry; else a gateway of that code that has
+                         exactly one device
 """
 
 from __future__ import annotations
