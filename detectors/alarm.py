@@ -192,9 +192,16 @@ class Samples:
     value: NDArray[np.float64]
     live: NDArray[np.bool_]
 
+    def of(self, channels: NDArray[np.bool_]) -> Samples:
+        """Return the samples of the chosen channels."""
+        cells = np.repeat(channels, self.count)
+        return Samples(
+            self.channel[channels], self.count[channels], self.t[cells], self.value[cells], self.live[cells]
+        )
+
     @classmethod
     def concat(cls, parts: list[Samples]) -> Samples:
-        """Return the samples of all parts; no channel may be in two of them."""
+        """Return the samples of all parts; a channel may be in two of them where nothing needs it once."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
 
@@ -325,8 +332,9 @@ class Alarms:
 
     def _alarms(self, channels: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the alarms of these channels, channel after channel, and how many each has."""
-        first = self._start[channels]
-        count = (self._start[channels + 1] - first).astype(np.intp)
+        known = len(self._start) - 1
+        first = self._start[np.minimum(channels, known)]
+        count = (self._start[np.minimum(channels + 1, known)] - first).astype(np.intp)
         offset = first - (np.cumsum(count) - count)
         return np.repeat(offset, count) + np.arange(int(count.sum())), count
 

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from core.events import SubjectKind
 from detectors.alarm import Limits
+from detectors.condition import Condition
 from detectors.lookup import find
 from detectors.methods import OPERATORS
 from detectors.plan import Derived, Plan, Thresholds
 from detectors.pool import N_SHARED, Pool, Slot
 from detectors.rows import Floats
+
+_LEVEL = ("level", "high", "limit", "deadband", "on_delay", "off_delay", "max_gap")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +48,7 @@ def tables_of(plan: Plan) -> list[Derived]:
     limits = Thresholds(
         **{**{n: getattr(plan.thresholds, n) for n in Thresholds.__slots__}, "series": channel}
     )
-    tables = [Derived("value", watched.astype(np.int32), {}, limits), *plan.derived]
+    tables = [Derived("value", watched.astype(np.int32), {}, limits), *plan.derived, *plan.inputs]
     for table in tables:
         unknown = set(table.params) - set(OPERATORS[table.method].params)
         if unknown:
@@ -132,17 +135,42 @@ def limits_of(tables: Sequence[Derived], channel: NDArray[np.int64]) -> Limits:
                 subject_kind=np.full(n, SubjectKind.SERIES, np.uint8),
                 subject=series,
                 series=series,
-                level=rows.level,
-                high=rows.high,
-                limit=rows.limit,
-                deadband=rows.deadband,
-                on_delay=rows.on_delay,
-                off_delay=rows.off_delay,
-                max_gap=rows.max_gap,
+                **{name: getattr(rows, name) for name in _LEVEL},
             )
         )
         first += len(table.series)
     return Limits.concat(parts)
+
+
+def conditions_of(plan: Plan, channel: NDArray[np.int64], base: int) -> tuple[list[Condition], Limits]:
+    """Return the conditions, with channels from `base` on, and their limits."""
+    n_inputs = sum(len(table.series) for table in plan.inputs)
+    of_inputs = np.append(channel[len(channel) - n_inputs :], -1)
+    conditions, parts = [], [Limits.none()]
+    for made in plan.conditions:
+        condition = Condition(
+            made.expression,
+            subject_kind=made.subject_kind,
+            subject=made.subject,
+            inputs={name: of_inputs[row] for name, row in made.inputs.items()},
+            max_age=made.max_age,
+            params=made.params,
+            base=base,
+        )
+        rows, n = made.limits, len(made.limits)
+        parts.append(
+            Limits(
+                channel=(base + rows.series).astype(np.int32),
+                rule=rows.rule,
+                subject_kind=np.full(n, made.subject_kind, np.uint8),
+                subject=made.subject[rows.series],
+                series=np.zeros(n, np.int32),
+                **{name: getattr(rows, name) for name in _LEVEL},
+            )
+        )
+        base += len(condition)
+        conditions.append(condition)
+    return conditions, Limits.concat(parts)
 
 
 def carry(old: Sequence[Pool], new: Sequence[Pool]) -> None:

@@ -13,7 +13,8 @@ from core.batch import Batch
 from core.events import Events, Rule
 from core.time import SECOND
 from detectors.alarm import Alarms, Limits, Samples
-from detectors.assemble import build, carry, limits_of, tables_of
+from detectors.assemble import build, carry, conditions_of, limits_of, tables_of
+from detectors.condition import Condition
 from detectors.contract import State
 from detectors.frame import Frame, Runs
 from detectors.methods import OPERATORS
@@ -39,7 +40,7 @@ class Bank:
         self.rules: tuple[Rule, ...] = ()
         self._n_planned = 0
         self._staleness = Staleness(max_step=max_step, now=now)
-        self._take([], Alarms(Limits.none()))
+        self._take([], [], Alarms(Limits.none()))
         if plan is not None:
             self.configure(plan, now)
 
@@ -65,12 +66,17 @@ class Bank:
         _check(plan)
         tables = tables_of(plan)
         pools, channel = build(tables)
-        alarms = Alarms(limits_of(tables, channel))
+        n_channels = sum(pool.n_channels for pool in pools)
+        conditions, limits = conditions_of(plan, channel, n_channels)
+        alarms = Alarms(Limits.concat([limits_of(tables, channel), limits]))
         moved, retired = self._moved(plan)
         carry(self._pools, pools)
+        for condition in conditions:
+            for old in self._conditions:
+                condition.carry(old)
         withdrawn = alarms.carry(self._alarms, moved, now)
-        self._take(pools, alarms)
-        self._wake(np.unique(alarms.book.channel).astype(np.intp))
+        self._take(pools, conditions, alarms)
+        self._wake(np.unique(np.concatenate([alarms.book.channel, self._read])).astype(np.intp))
         silent = self._staleness.configure(
             plan.silences, plan.gateway_silences, gateway_of=plan.gateway_of, moved=moved, now=now
         )
@@ -86,9 +92,12 @@ class Bank:
         for n, pool in enumerate(self._pools):
             state[f"pool{n}/matrix"], state[f"pool{n}/series"] = pool.matrix.copy(), pool.series.copy()
             state |= {f"pool{n}/ring{slot}": ring.copy() for slot, ring in enumerate(pool.rings)}
+        for n, condition in enumerate(self._conditions):
+            state |= {f"condition{n}/{key}": value for key, value in condition.snapshot().items()}
         text = {
             "rules": [asdict(rule) for rule in self.rules],
             "n_planned": self._n_planned,
+            "conditions": [condition.about() for condition in self._conditions],
             "pools": [{"base": p.base, "slots": [slot.about() for slot in p.slots]} for p in self._pools],
         }
         state["text"] = np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), np.uint8).copy()
@@ -110,18 +119,28 @@ class Bank:
         self._staleness.restore(_part(state, "staleness"))
         self.rules = tuple(Rule(**rule) for rule in text["rules"])
         self._n_planned = int(text["n_planned"])
-        self._take(pools, alarms)
+        conditions = [
+            Condition.restored(about, _part(state, f"condition{n}"))
+            for n, about in enumerate(text["conditions"])
+        ]
+        self._take(pools, conditions, alarms)
 
-    def _take(self, pools: list[Pool], alarms: Alarms) -> None:
+    def _take(self, pools: list[Pool], conditions: list[Condition], alarms: Alarms) -> None:
         """Take pools and alarms, and note where each series has its lane."""
-        self._pools, self._alarms = pools, alarms
+        self._pools, self._conditions, self._alarms = pools, conditions, alarms
         n_series = max((int(pool.series.max(initial=-1)) + 1 for pool in pools), default=0)
         self._pool_of = np.full(n_series, -1, np.int16)
         self._lane_of = np.zeros(n_series, np.int32)
         for n, pool in enumerate(pools):
             self._pool_of[pool.series] = n
             self._lane_of[pool.series] = np.arange(len(pool))
-        self._high, self._low = alarms.bounds(sum(pool.n_channels for pool in pools))
+        n_pooled = sum(pool.n_channels for pool in pools)
+        self._high, self._low = alarms.bounds(n_pooled + sum(len(condition) for condition in conditions))
+        # Channels that conditions read: every sample of theirs is wanted.
+        read = [condition.inputs[condition.inputs >= 0] for condition in conditions]
+        self._read = np.unique(np.concatenate([np.empty(0, np.int64), *read]))
+        self._is_read = np.zeros(len(self._high), bool)
+        self._is_read[self._read] = True
 
     def _watch(self, runs: Runs) -> Events:
         """Return the edges that readings make."""
@@ -131,9 +150,20 @@ class Bank:
         if known < len(runs):
             runs = Runs(runs.batch, runs.series[:known], runs.start[:known], runs.count[:known])
         runs = _clipped(runs)
-        return Events.concat([self._wave(wave) for wave in runs.pieces(_LONGEST)])
+        read: list[Samples] = []
+        events = [self._wave(wave, read) for wave in runs.pieces(_LONGEST)]
+        return Events.concat([*events, self._conclude(read)])
 
-    def _wave(self, runs: Runs) -> Events:
+    def _conclude(self, read: list[Samples]) -> Events:
+        """Return the edges of conditions, from the samples that they read."""
+        if not read:
+            return Events.empty()
+        samples = Samples.concat(read)
+        found = [condition.feed(samples) for condition in self._conditions]
+        known = [part for part in found if part is not None]
+        return self._alarms.judge(Samples.concat(known)) if known else Events.empty()
+
+    def _wave(self, runs: Runs, read: list[Samples]) -> Events:
         """Return the edges in runs of which none is very long, and note which channels are awake then."""
         pool_of = self._pool_of[runs.series]
         lane_of = self._lane_of[runs.series].astype(np.intp)
@@ -147,13 +177,15 @@ class Bank:
         if not found:
             return Events.empty()
         samples = Samples.concat(found)
+        if len(self._read):
+            read.append(samples.of(self._is_read[samples.channel]))
         events = self._alarms.judge(samples)
         self._wake(samples.channel)
         return events
 
     def _wake(self, channel: NDArray[np.intp]) -> None:
         """Tell the pools which channels must be noticed at every sample."""
-        awake = self._alarms.awake(channel)
+        awake = self._alarms.awake(channel) | self._is_read[channel]
         for pool in self._pools:
             mine = (channel >= pool.base) & (channel < pool.base + pool.n_channels)
             if mine.any():
@@ -201,7 +233,7 @@ def _check(plan: Plan) -> None:
     codes = [rule.code for rule in plan.rules]
     if len(set(codes)) != len(codes):
         raise ValueError(f"two rules of one code in {sorted(codes)}")
-    limits = [plan.thresholds, *(table.limits for table in plan.derived)]
+    limits = [plan.thresholds, *(t.limits for t in plan.derived), *(c.limits for c in plan.conditions)]
     tables: tuple[_Named, ...] = (*limits, plan.silences, plan.gateway_silences)
     for table in tables:
         if len(table.rule) and not 0 <= table.rule.min() <= table.rule.max() < len(codes):

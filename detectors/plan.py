@@ -107,6 +107,26 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Conditions:
+    """One expression (detectors/expression.py) over the signals of each of M subjects.
+
+    subject_kind a `SubjectKind` · subject int32[M]
+    inputs    name in the expression -> int32[M] row among all rows of `plan.inputs`, -1: the subject has no such signal
+    max_age   name -> int64[M] ns for which a sample stands for its signal, 0 = until the next one
+    params    name -> float64[M]: what stands for a number that differs by subject
+    limits    as `plan.thresholds`, but `series` holds rows 0 … M-1; a condition is 1 when it is true
+    """
+
+    expression: str
+    subject_kind: int
+    subject: NDArray[np.int32]
+    inputs: Mapping[str, NDArray[np.int32]]
+    max_age: Mapping[str, NDArray[np.int64]]
+    params: Mapping[str, NDArray[np.float64]]
+    limits: Thresholds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Silences:
     """For how long a subject may be silent; at most one row per subject.
 
@@ -134,12 +154,15 @@ class Plan:
 
     rules              rule codes are unique; state follows (code, subject) from one plan to the next
     thresholds         limits of readings · derived: limits of statistics of readings
+    inputs             statistics (`value`: the reading itself) that conditions speak of; their limits are empty
     gateway_of         int32[S] the gateway of each series, 0 = none; its length is the number of series
     """
 
     rules: tuple[Rule, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds.rows)
     derived: tuple[Derived, ...] = ()
+    inputs: tuple[Derived, ...] = ()
+    conditions: tuple[Conditions, ...] = ()
     silences: Silences = field(default_factory=Silences.rows)
     gateway_silences: Silences = field(default_factory=Silences.rows)
     gateway_of: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))

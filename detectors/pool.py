@@ -140,7 +140,7 @@ class Pool:
         seen = columns[2].view(np.int64)
         t_before = rows.before(rows.t, columns[0].view(np.int64))
         x_before = rows.before(rows.value, columns[1])
-        dt_s = (rows.t - t_before) * 1e-9
+        dt_s = (rows.t - t_before) / 1e9
         for n, slot in enumerate(self.slots):
             lanes = Lanes(
                 columns,

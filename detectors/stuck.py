@@ -22,7 +22,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     began = lanes.time("since")
     since = rows.fill(rows.t, moved, np.where(began == 0, rows.first(rows.t), began))
     lanes.set("since", rows.last(since))
-    y: Floats = (rows.t - since) * 1e-9
+    y: Floats = (rows.t - since) / 1e9
     return y
 
 

@@ -18,7 +18,7 @@ class Rate:
         self.p, self.t, self.x = p, None, NAN
 
     def take(self, t, x):
-        dt = math.inf if self.t is None else (t - self.t) * 1e-9
+        dt = math.inf if self.t is None else (t - self.t) / 1e9
         y = NAN if self.t is None or dt > self.p["max_gap_s"] else (x - self.x) / dt
         self.t, self.x = t, x
         return y
@@ -71,11 +71,11 @@ class Stuck:
         self.p, self.t, self.x, self.since = p, None, NAN, None
 
     def take(self, t, x):
-        gap = self.t is None or (t - self.t) * 1e-9 > self.p["max_gap_s"]
+        gap = self.t is None or (t - self.t) / 1e9 > self.p["max_gap_s"]
         if gap or abs(x - self.x) > self.p["eps"]:
             self.since = t
         self.t, self.x = t, x
-        return (t - self.since) * 1e-9
+        return (t - self.since) / 1e9
 
 
 class Thermal:
@@ -85,7 +85,7 @@ class Thermal:
     def take(self, t, x):
         if self.t is not None:
             heat = (max(abs(x), abs(self.x)) / self.p["k_ib"]) ** 2
-            passed = -(t - self.t) * 1e-9 / self.p["tau_s"]
+            passed = -(t - self.t) / 1e9 / self.p["tau_s"]
             self.theta = math.exp(passed) * self.theta - math.expm1(passed) * heat
         self.t, self.x = t, x
         return self.theta
@@ -133,8 +133,8 @@ class Mean:
 
     def take(self, t, x):
         p = self.p
-        if self.t is not None and (t - self.t) * 1e-9 <= p["max_gap_s"]:
-            dt = (t - self.t) * 1e-9
+        if self.t is not None and (t - self.t) / 1e9 <= p["max_gap_s"]:
+            dt = (t - self.t) / 1e9
             self.area += dt * (self.x if math.isnan(p["above"]) else float(self.x > p["above"]))
             self.time += dt
         inside = [k for k in self.kept if k[0] > t * 1e-9 - p["window_s"]]

@@ -1,0 +1,191 @@
+"""Enlist: which device falls under which rule, as tables for a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import Rule, SubjectKind
+from core.time import seconds
+from detectors.methods import OPERATORS
+from detectors.plan import Conditions, Derived, Thresholds
+from detectors.rulebook import Raise, RuleText
+
+_MIN_GAP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A device that rules may be about.
+
+    series    signal -> primary key of the series; a numbered signal (`bearing_temperature_2`) falls under its base
+    period_s  signal -> how often a sample is expected, 0 = on change
+    overrides "D-01.upper" -> value of a rule's parameter for this device
+    """
+
+    id: int
+    profile: str
+    series: Mapping[str, int]
+    period_s: Mapping[str, float] = field(default_factory=dict)
+    overrides: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enlisted:
+    """What rules and devices make: for `Plan.rules`, `.derived`, `.inputs` and `.conditions`."""
+
+    rules: tuple[Rule, ...]
+    derived: tuple[Derived, ...]
+    inputs: tuple[Derived, ...]
+    conditions: tuple[Conditions, ...]
+
+
+def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: int = 0) -> Enlisted:
+    """Return the tables of these rules for these devices; the first rule has row `first_row` of the plan."""
+    of_profile: dict[str, list[Watched]] = {}
+    for device in devices:
+        of_profile.setdefault(device.profile, []).append(device)
+    derived, inputs, conditions = [], _Inputs(), []
+    for row, rule in enumerate(rules, first_row):
+        subjects = [device for profile in rule.of for device in of_profile.get(profile, ())]
+        if rule.when is None:
+            derived += _single(rule, row, subjects)
+        else:
+            conditions += _several(rule, row, subjects, inputs)
+    tables, at = inputs.tables()
+    placed = [replace(c, inputs={name: at[n] for name, n in c.inputs.items()}) for c in conditions]
+    return Enlisted(tuple(_said(rule) for rule in rules), tuple(derived), tables, tuple(placed))
+
+
+def _said(rule: RuleText) -> Rule:
+    return Rule(
+        code=rule.code,
+        title_zh=rule.title_zh,
+        title_en=rule.title_en,
+        unit=rule.unit,
+        advice_zh=rule.advice_zh,
+        advice_en=rule.advice_en,
+        source=rule.source if rule.verified else f"{rule.source}（未核实 unverified）",
+        version=rule.version,
+        data_quality=rule.quality,
+    )
+
+
+def number(rule: RuleText, device: Watched, value: float | str) -> float:
+    """Return a number of a rule for a device: the number itself, or its parameter's value there."""
+    if isinstance(value, str):
+        return device.overrides.get(f"{rule.code}.{value}", rule.parameters[value])
+    return value
+
+
+def _gap_s(device: Watched, signal: str) -> float:
+    period = device.period_s.get(signal, 0.0)
+    return max(3.0 * period, _MIN_GAP_S) if period > 0 else 0.0
+
+
+def _single(rule: RuleText, row: int, devices: Sequence[Watched]) -> list[Derived]:
+    numbered = re.compile(re.escape(rule.signal) + r"(_[1-9]\d?)?")
+    found = [(d, s, key) for d in devices for s, key in sorted(d.series.items()) if numbered.fullmatch(s)]
+    if not found:
+        return []
+    params = {
+        name: np.array([number(rule, device, value) for device, _, _ in found])
+        for name, value in rule.with_.items()
+    }
+    limits = [
+        _limit(rule, device, entry, row=row, at=n, gap_s=_gap_s(device, signal))
+        for n, (device, signal, _) in enumerate(found)
+        for entry in rule.raises
+    ]
+    series = np.array([key for _, _, key in found], np.int32)
+    return [Derived(rule.method, series, params, Thresholds.rows(limits))]
+
+
+def _limit(
+    rule: RuleText, device: Watched, entry: Raise, *, row: int, at: int, gap_s: float
+) -> dict[str, Any]:
+    return {
+        "rule": row,
+        "series": at,
+        "level": int(entry.level),
+        "high": entry.high,
+        "limit": number(rule, device, entry.limit),
+        "deadband": number(rule, device, entry.deadband),
+        "on_delay": seconds(entry.on_delay_s),
+        "off_delay": seconds(entry.off_delay_s),
+        "max_gap": seconds(gap_s),
+    }
+
+
+class _Inputs:
+    """Statistics that conditions read, each once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, tuple[float, ...], int], int] = {}
+
+    def row(self, method: str, series: int, arguments: tuple[float, ...]) -> int:
+        """Return the number of a statistic, adding it if it is new."""
+        return self._rows.setdefault((method, arguments, series), len(self._rows))
+
+    def tables(self) -> tuple[tuple[Derived, ...], NDArray[np.int32]]:
+        """Return a table for each method with its arguments, and the row of each number, last -1 for -1."""
+        of: dict[tuple[str, tuple[float, ...]], list[tuple[int, int]]] = {}
+        for (method, arguments, series), n in self._rows.items():
+            of.setdefault((method, arguments), []).append((series, n))
+        tables, row = [], np.full(len(self._rows) + 1, -1, np.int32)
+        done = 0
+        for (method, arguments), entries in of.items():
+            names = list(OPERATORS[method].params)
+            params = {name: np.full(len(entries), v) for name, v in zip(names, arguments, strict=False)}
+            of_entries = np.array([s for s, _ in entries], np.int32)
+            tables.append(Derived(method, of_entries, params, Thresholds.rows()))
+            row[[n for _, n in entries]] = done + np.arange(len(entries))
+            done += len(entries)
+        return tuple(tables), row
+
+
+def _several(rule: RuleText, row: int, devices: Sequence[Watched], inputs: _Inputs) -> list[Conditions]:
+    when = rule.when
+    assert when is not None
+    # A device without any of the signals is not meant; with some of them the rest is unknown.
+    devices = [device for device in devices if any(signal in device.series for signal in rule.signals)]
+    if not devices:
+        return []
+    rows: dict[str, list[int]] = {}
+    ages: dict[str, list[int]] = {}
+    for name in when.names:
+        if name in rule.parameters:
+            continue
+        method, signal, arguments = when.calls.get(name, ("value", name, ()))
+        keys = [device.series.get(signal, -1) for device in devices]
+        rows[name] = [inputs.row(method, key, arguments) if key >= 0 else -1 for key in keys]
+        ages[name] = [seconds(rule.max_age_s or _gap_s(device, signal)) for device in devices]
+    limits = [
+        _limit(rule, device, entry, row=row, at=n, gap_s=_longest(rule, device))
+        for n, device in enumerate(devices)
+        for entry in rule.raises
+    ]
+    return [
+        Conditions(
+            expression=when.text,
+            subject_kind=SubjectKind.DEVICE,
+            subject=np.array([device.id for device in devices], np.int32),
+            inputs={name: np.array(row, np.int32) for name, row in rows.items()},
+            max_age={name: np.array(age, np.int64) for name, age in ages.items()},
+            params={
+                n: np.array([number(rule, d, n) for d in devices]) for n in rule.parameters if n in when.names
+            },
+            limits=Thresholds.rows(limits),
+        )
+    ]
+
+
+def _longest(rule: RuleText, device: Watched) -> float:
+    """Return the longest gap that is none, or 0 (no gap is too long) if one signal holds until its next sample."""
+    gaps_s = [rule.max_age_s or _gap_s(device, signal) for signal in rule.signals]
+    return max(gaps_s) if all(gaps_s) else 0.0

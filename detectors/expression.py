@@ -1,0 +1,335 @@
+"""Expressions over the signals of one subject: three-valued, in event time.  The language: docs/rules.md.
+
+A value is a float64 column; a condition is one of 1 (true), 0 (false), NaN (unknown). Unknown is neither: `and`
+is false if one side is false, `or` is true if one side is true, and whatever else meets unknown is unknown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.rows import Floats
+
+UNITS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<word>[A-Za-z_][A-Za-z_0-9]*)|(?P<mark><=|>=|==|!=|[-+*/(),<>]))"
+)
+_WORDS = {"and", "or", "not", "for", "since", "before", "by", "true", "false"}
+
+
+class ExpressionError(ValueError):
+    """An expression cannot be read; `at` is the place in its text."""
+
+    def __init__(self, problem: str, text: str, at: int) -> None:
+        super().__init__(f"{problem} at column {at + 1} of `{text}`")
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation: `op`, its operands, and what belongs to it (a number, a name, seconds).
+
+    memory   which run of a condition it remembers, -1: none
+    """
+
+    op: str
+    of: tuple[Node, ...] = ()
+    value: float = math.nan
+    name: str = ""
+    memory: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression.
+
+    text      as written · names: the signals and parameters it speaks of, in order of appearance
+    calls     statistics of signals: name of the column -> (method, signal, arguments)
+    n_memories  how many runs of conditions it remembers per subject
+    """
+
+    text: str
+    root: Node
+    names: tuple[str, ...]
+    calls: Mapping[str, tuple[str, str, tuple[float, ...]]]
+    n_memories: int
+
+
+@dataclass(slots=True)
+class _Parser:
+    text: str
+    methods: frozenset[str]
+    tokens: list[tuple[str, str, int]] = field(default_factory=list)
+    place: int = 0
+    names: dict[str, None] = field(default_factory=dict)
+    calls: dict[str, tuple[str, str, tuple[float, ...]]] = field(default_factory=dict)
+    n_memories: int = 0
+
+    def read(self) -> Expression:
+        self._split()
+        root = self._or()
+        if self._peek()[0] != "end":
+            self._fail(f"`{self._peek()[1]}` is left over")
+        return Expression(self.text, root, tuple(self.names), dict(self.calls), self.n_memories)
+
+    def _split(self) -> None:
+        at = 0
+        while at < len(self.text.rstrip()):
+            match = _TOKEN.match(self.text, at)
+            if match is None:
+                raise ExpressionError(f"`{self.text[at:].strip()[:1]}` is not understood", self.text, at)
+            kind = str(match.lastgroup)
+            self.tokens.append((kind, match[kind], match.start(kind)))
+            at = match.end()
+        self.tokens.append(("end", "the end", len(self.text)))
+
+    def _peek(self) -> tuple[str, str, int]:
+        return self.tokens[self.place]
+
+    def _take(self, *wanted: str) -> str | None:
+        """Consume the next token if it is one of the wanted ones."""
+        kind, text, _ = self._peek()
+        if kind != "number" and text in wanted:
+            self.place += 1
+            return text
+        return None
+
+    def _expect(self, wanted: str) -> None:
+        if self._take(wanted) is None:
+            self._fail(f"`{wanted}` expected, `{self._peek()[1]}` found")
+
+    def _fail(self, problem: str) -> NoReturn:
+        raise ExpressionError(problem, self.text, self._peek()[2])
+
+    def _memory(self) -> int:
+        self.n_memories += 1
+        return self.n_memories - 1
+
+    def _or(self) -> Node:
+        node = self._and()
+        while self._take("or"):
+            node = Node("or", (node, self._and()))
+        return node
+
+    def _and(self) -> Node:
+        node = self._lasting()
+        while self._take("and"):
+            node = Node("and", (node, self._lasting()))
+        return node
+
+    def _lasting(self) -> Node:
+        """`condition for 60 s`, `condition before condition by 5 min`."""
+        node = self._not()
+        while word := self._take("for", "before"):
+            if word == "for":
+                node = Node("for", (node,), value=self._duration(), memory=self._memory())
+                continue
+            other = self._not()
+            by = self._duration() if self._take("by") else 0.0
+            sides = tuple(Node("since", (side,), memory=self._memory()) for side in (node, other))
+            node = Node("before", sides, value=by)
+        return node
+
+    def _not(self) -> Node:
+        if self._take("not"):
+            return Node("not", (self._not(),))
+        return self._comparison()
+
+    def _comparison(self) -> Node:
+        node = self._sum()
+        if mark := self._take("<", "<=", ">", ">=", "==", "!="):
+            node = Node(mark, (node, self._sum()))
+        return node
+
+    def _sum(self) -> Node:
+        node = self._product()
+        while mark := self._take("+", "-"):
+            node = Node(mark, (node, self._product()))
+        return node
+
+    def _product(self) -> Node:
+        node = self._atom()
+        while mark := self._take("*", "/"):
+            node = Node(mark, (node, self._atom()))
+        return node
+
+    def _atom(self) -> Node:
+        kind, text, _ = self._peek()
+        if self._take("-"):
+            return Node("neg", (self._atom(),))
+        if self._take("("):
+            node = self._or()
+            self._expect(")")
+            return node
+        if kind == "number":
+            return Node("number", value=self._number())
+        if kind == "word" and text in {"true", "false"}:
+            self.place += 1
+            return Node("number", value=float(text == "true"))
+        if kind == "word" and (text not in _WORDS or text == "since"):
+            self.place += 1
+            return self._named(text)
+        return self._fail(f"a value was expected, `{text}` found")
+
+    def _named(self, name: str) -> Node:
+        if self._take("(") is None:
+            if name == "since":
+                self._fail("`since` needs a condition in brackets")
+            self.names[name] = None
+            return Node("name", name=name)
+        if name in self.methods:
+            return self._statistic(name)
+        arguments = [self._or()]
+        while self._take(","):
+            arguments.append(self._or())
+        self._expect(")")
+        if name == "since":
+            return self._function(name, arguments, 1, memory=self._memory())
+        if name not in FUNCTIONS:
+            self._fail(
+                f"there is no function `{name}`; there are {', '.join(sorted([*FUNCTIONS, *self.methods]))}"
+            )
+        return self._function(name, arguments, FUNCTIONS[name][0])
+
+    def _function(self, name: str, arguments: list[Node], wanted: int, memory: int = -1) -> Node:
+        if wanted and len(arguments) != wanted:
+            self._fail(f"`{name}` takes {wanted} values, not {len(arguments)}")
+        return Node(name, tuple(arguments), memory=memory)
+
+    def _statistic(self, method: str) -> Node:
+        """`slope(temperature, 3 min)`: a method of one signal, its parameters as numbers in their order."""
+        kind, signal, _ = self._peek()
+        if kind != "word":
+            self._fail(f"`{method}` takes the name of a signal first")
+        self.place += 1
+        arguments = []
+        while self._take(","):
+            sign = -1.0 if self._take("-") else 1.0
+            arguments.append(sign * self._number())
+        self._expect(")")
+        name = f"{method}({signal}{''.join(f', {a:g}' for a in arguments)})"
+        self.names[name] = None
+        self.calls[name] = (method, signal, tuple(arguments))
+        return Node("name", name=name)
+
+    def _number(self) -> float:
+        """Return a number; followed by a unit of time, in seconds."""
+        kind, text, _ = self._peek()
+        if kind != "number":
+            self._fail(f"a number was expected, `{text}` found")
+        self.place += 1
+        unit = self._take(*UNITS_S)
+        return float(text) * (UNITS_S[unit] if unit else 1.0)
+
+    def _duration(self) -> float:
+        kind, text, _ = self._peek()
+        if kind != "number" or self.tokens[self.place + 1][1] not in UNITS_S:
+            self._fail(f"a duration was expected (`60 s`, `5 min`), `{text}` found")
+        return self._number()
+
+
+def compile_expression(text: str, methods: frozenset[str] = frozenset()) -> Expression:
+    """Return the compiled expression; raises ExpressionError with the place of the first thing not understood."""
+    return _Parser(text, methods).read()
+
+
+# ── evaluation ────────────────────────────────────────────────────────────────
+def both(a: Floats, b: Floats) -> Floats:
+    """Return a and b: false if one is false, else unknown if one is unknown."""
+    return np.where((a == 0) | (b == 0), 0.0, a * b)
+
+
+def either(a: Floats, b: Floats) -> Floats:
+    """Return a or b: true if one is true, else unknown if one is unknown."""
+    return 1.0 - both(1.0 - a, 1.0 - b)
+
+
+def _truth(x: Floats) -> Floats:
+    """Return a number as a condition: anything but 0 is true."""
+    return np.where(np.isnan(x), x, (x != 0) * 1.0)
+
+
+def _known(result: NDArray[np.bool_], *of: Floats) -> Floats:
+    """Return a comparison as a condition, unknown where an operand is."""
+    unknown = np.isnan(of[0])
+    for x in of[1:]:
+        unknown = unknown | np.isnan(x)
+    return np.where(unknown, math.nan, result * 1.0)
+
+
+def _ratio(a: Floats, b: Floats) -> Floats:
+    ratio: Floats = np.divide(a, b, out=np.full(len(a), math.nan), where=b != 0)
+    return ratio
+
+
+def unbalance(a: Floats, b: Floats, c: Floats) -> Floats:
+    """Return the negative-sequence voltage unbalance, in %, from the three line voltages.
+
+    sqrt((1 - sqrt(3 - 6·beta)) / (1 + sqrt(3 - 6·beta))), beta = Σu⁴ / (Σu²)². Source: IEC 61000-4-30 (clause not
+    verified). The largest deviation from the mean is another quantity.
+    """
+    squares = a * a + b * b + c * c
+    beta = _ratio(a**4 + b**4 + c**4, squares * squares)
+    root = np.sqrt(np.maximum(3.0 - 6.0 * beta, 0.0))
+    # Three lines always close a triangle; where rounding or a fault says otherwise, the quotient is cut at 100 %.
+    share: Floats = np.sqrt(np.divide(np.maximum(1.0 - root, 0.0), 1.0 + root))
+    share *= 100.0
+    return share
+
+
+FUNCTIONS: Mapping[str, tuple[int, Callable[..., Floats]]] = {
+    "abs": (1, np.abs),
+    "min": (2, np.minimum),
+    "max": (2, np.maximum),
+    "unbalance": (3, unbalance),
+}
+_BINARY: Mapping[str, Callable[[Floats, Floats], Floats]] = {
+    "and": lambda a, b: both(_truth(a), _truth(b)),
+    "or": lambda a, b: either(_truth(a), _truth(b)),
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": _ratio,
+    "<": lambda a, b: _known(a < b, a, b),
+    "<=": lambda a, b: _known(a <= b, a, b),
+    ">": lambda a, b: _known(a > b, a, b),
+    ">=": lambda a, b: _known(a >= b, a, b),
+    "==": lambda a, b: _known(a == b, a, b),
+    "!=": lambda a, b: _known(a != b, a, b),
+}
+Remember = Callable[[int, Floats, bool], Floats]
+
+
+def evaluate(node: Node, columns: Mapping[str, Floats], remember: Remember) -> Floats:
+    """Return the value of a node at every instant.
+
+    remember(memory, condition, exact) returns for how many seconds the condition has been true, NaN where it is not
+    true; with `exact`, NaN also where nobody saw it begin.
+    """
+    if node.op == "number":
+        return np.full(len(next(iter(columns.values()))), node.value)
+    if node.op == "name":
+        return columns[node.name]
+    of = [evaluate(part, columns, remember) for part in node.of]
+    if node.op in _BINARY:
+        return _BINARY[node.op](*of)
+    if node.op == "not":
+        return 1.0 - _truth(of[0])
+    if node.op == "neg":
+        return -of[0]
+    if node.op == "since":
+        return remember(node.memory, _truth(of[0]), True)
+    if node.op == "for":
+        condition = _truth(of[0])
+        lasted = remember(node.memory, condition, False)
+        return np.where(condition == 1, (lasted >= node.value) * 1.0, condition)
+    if node.op == "before":
+        return _known(of[0] - of[1] >= node.value, of[0], of[1])
+    return FUNCTIONS[node.op][1](*of)
