@@ -69,19 +69,35 @@ def append(
 def read(connection: psycopg.Connection[Any], after: int) -> Iterator[Logged]:
     """Yield the units behind seq `after`, in order, a few at a time.
 
-    Raises BrokenError when one is missing in between: an exact restart would be a lie.
+    Raises BrokenError when one is missing, in between or at the end: an exact restart would be a lie.
     """
     while page := connection.execute(_READ, [after, _PAGE], binary=True).fetchall():
         for row in page:
-            seq = row[0]
-            if seq != after + 1:
-                raise BrokenError(
-                    f"batch_log goes from seq {after} to {seq}: what lies between was deleted by hand."
-                    " Restore the database from its backup, or empty the tables checkpoint and batch_log"
-                    " to start the detectors afresh."
-                )
+            if row[0] != after + 1:
+                raise _hole(after, row[0])
             yield _logged(row)
-            after = seq
+            after = row[0]
+    if after < newest_mark(connection):
+        raise _hole(after, newest_mark(connection))
+
+
+def newest_mark(connection: psycopg.Connection[Any]) -> int:
+    """Return a seq that was certainly committed: something derived from it is in its table."""
+    row = connection.execute("SELECT max(seq) FROM mark").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def is_empty(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether the log has no unit at all."""
+    return connection.execute("SELECT 1 FROM batch_log LIMIT 1").fetchone() is None
+
+
+def _hole(after: int, seq: int) -> BrokenError:
+    return BrokenError(
+        f"batch_log has no seq {after + 1}, though {seq} was committed: it was deleted by hand. Restore the database"
+        " from its backup, or empty the tables checkpoint and batch_log to start the detectors afresh."
+    )
 
 
 def find(connection: psycopg.Connection[Any], seq: int) -> tuple[Logged, Tally] | None:

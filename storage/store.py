@@ -106,13 +106,17 @@ class Store:
         """
         connection = self._connected()
         newest = checkpoints.newest(connection)
-        start = newest or Checkpoint(0, (), {}, {}, 0)
+        start = newest or Checkpoint(self._first_seq(connection), (), {}, {}, 0)
         self._seq, self._ticks = start.seq, list(start.tick_nows)
         self._derived.begin(start)
         theirs = {k: v for k, v in start.state.items() if not k.startswith("storage/")}
         self._now = start.now
         log = self._replay(connection, start)
         return Restored(start.seq, theirs if newest else None, start.meta, start.now, log)
+
+    def _first_seq(self, connection: Connection) -> int:
+        """Return 0, or where an operator who emptied checkpoint and batch_log makes us go on."""
+        return batch_log.newest_mark(connection) if batch_log.is_empty(connection) else 0
 
     def _replay(self, connection: Connection, start: Checkpoint) -> Iterator[Logged]:
         n_seen = len(start.tick_nows)  # the first unit brings them along again

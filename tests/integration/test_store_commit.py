@@ -1,5 +1,7 @@
 """One unit is one transaction: what is stored, what is counted, what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import psycopg
 import pytest
@@ -25,6 +27,7 @@ from core.levels import Level
 from core.reject import Reason, Reject
 from core.time import DAY, SECOND
 from storage.errors import FencedError
+from storage.partitions import Partitions
 from storage.store import Store
 
 SAMPLES = "SELECT series_id, extract(epoch FROM time)::float8, value, quality FROM sample ORDER BY 1, 2"
@@ -240,6 +243,34 @@ def test_latest_values_follow_within_a_flush(store, database):
     assert rows(database, "SELECT extract(epoch FROM arrived)::int8 FROM latest WHERE series_id = 2") == [
         ((T0 + 4 * SECOND) // SECOND,)
     ]
+
+
+def test_a_latest_value_never_goes_back_even_when_high_water_marks_were_lost(store, database):
+    commit(store, unit(batch([(1, 10, 1.0), (2, 10, 1.0)])))
+    store.flush()
+    commit(store, unit(batch([(1, 5, 0.5), (2, 12, 1.2)])))
+    store.close()
+    again, _log = opened(database)
+    commit(again, unit(batch([(1, 6, 0.6), (2, 11, 1.1)])))
+    again.close()
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE batch_log")
+    fresh, _log = opened(database)
+    commit(fresh, unit(batch([(1, 7, 0.7), (2, 13, 1.3)])))
+    fresh.close()
+    assert rows(database, "SELECT series_id, value FROM latest ORDER BY 1") == [(1, 1.0), (2, 1.3)]
+
+
+def test_two_who_need_a_new_partition_at_once_make_it_once(store, database):
+    """Housekeeping is making the day while a unit needs it: the unit waits for that, and uses it."""
+    day = np.array([T0_DAY])
+    with psycopg.connect(database) as housekeeping, ThreadPoolExecutor() as pool:
+        Partitions().ensure(housekeeping, "sample", day)
+        committed = pool.submit(commit, store, unit(batch([(1, 0, 1.0)])))
+        with pytest.raises(TimeoutError):
+            committed.result(0.2)
+        housekeeping.commit()
+        assert committed.result(20).stored == {1: 1}
 
 
 def test_the_ledger_is_the_same_before_and_after_it_is_brought_up_to_date(store, database):

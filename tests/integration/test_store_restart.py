@@ -167,9 +167,40 @@ def test_a_hole_in_the_log_is_not_passed_over(database):
     with psycopg.connect(database) as connection:
         connection.execute("DELETE FROM batch_log WHERE seq = 2")
     again = Store(database, IMPATIENT)
-    with pytest.raises(BrokenError, match="from seq 1 to 3"):
+    with pytest.raises(BrokenError, match="has no seq 2, though 3 was committed"):
         list(again.restore().log)
     again.close()
+
+
+def test_a_log_that_was_cut_at_its_end_is_found_out(database):
+    store, _log = opened(database)
+    fill(store, 2)
+    store.checkpoint(2, state_of(2), wait=True)
+    fill(store, 2, start=2)
+    store.close()
+    with psycopg.connect(database) as connection:
+        connection.execute("DELETE FROM batch_log WHERE seq = 4")
+    again = Store(database, IMPATIENT)
+    with pytest.raises(BrokenError, match="has no seq 4, though 4 was committed"):
+        list(again.restore().log)
+    again.close()
+
+
+def test_emptying_checkpoint_and_log_starts_afresh_and_forgets_no_counts(database):
+    store, _log = opened(database)
+    fill(store, 3)
+    store.checkpoint(3, state_of(3), wait=True)
+    store.close()
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE checkpoint, checkpoint_chunk, batch_log")
+    again, log = opened(database)
+    assert (again.seq, log) == (3, [])
+    fill(again, 1, start=3)
+    commit(again, unit(batch([(1, 9000, 0.0)]), now=T0 + 9 * HOUR))
+    again.close()
+    assert rows(database, "SELECT gateway, stored FROM gateway_ledger ORDER BY 1") == [(1, 5), (3, 4)]
+    # The three units' sums that were still open went with the checkpoint; from here on everything counts.
+    assert rows(database, "SELECT sum(n) FROM rollup_1h") == [(3,)]
 
 
 def test_silent_ticks_that_a_checkpoint_has_seen_are_not_replayed_after_it(database):

@@ -4,6 +4,7 @@ import numpy as np
 
 from core.batch import LATE, Batch
 from core.time import HOUR, MINUTE, SECOND
+from storage.latest import Latest
 from storage.rollup import Cascade, Parts, Rollup, join, of_batch
 
 T0 = 1_780_000_000 * SECOND // HOUR * HOUR
@@ -127,3 +128,18 @@ def test_parts_of_one_period_are_joined():
         (2, 0, 1, 5.0, 5.0, 5.0),
     ]
     assert isinstance(join([]), Parts)
+
+
+def test_the_newest_value_of_a_series_is_kept_whatever_comes_later():
+    latest = Latest()
+    latest.note(batch((1, 10, 1.0), (1, 20, 2.0), (3, 5, 3.0)), T0)
+    latest.note(batch((1, 15, 9.0), (3, 6, 4.0)), T0 + 1)
+    latest.note(batch((3, 99, 9.0), quality=2 | int(LATE)), T0 + 2)
+    newest = latest.take()
+    assert list(zip(newest.series.tolist(), newest.value.tolist(), newest.arrived.tolist(), strict=True)) == [
+        (1, 2.0, T0),
+        (3, 4.0, T0 + 1),
+    ]
+    assert len(latest.take().series) == 0
+    latest.put_back(newest)
+    assert latest.take().series.tolist() == [1, 3]
