@@ -16,6 +16,7 @@ import pytest
 
 from service.config import Config
 from service.embedded.port import Claims, free_port
+from service.embedded.process import wait_gone
 from service.lock import holder
 from service.up import Folder, settle
 
@@ -155,10 +156,7 @@ def test_nothing_outlives_a_killed_supervisor_and_the_folder_can_be_used_again(s
     up.until_ready()
     pids = [child["pid"] for child in up.children().values()]
     up.end()
-    deadline = time.monotonic() + 20
-    while any(psutil.pid_exists(pid) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert all(wait_gone(pid, 20) for pid in pids)
     assert up.processes() == []
     again = start_up()
     again.until_ready()
