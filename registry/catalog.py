@@ -76,6 +76,19 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Firm:
+    """What routes ask about an enterprise.
+
+    area : primary key · grade : risk grade, 1 blue … 4 red, 0 = none given · department : the competent one
+    """
+
+    code: str
+    area: int
+    grade: int = 0
+    department: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What people call the thing an alert is about."""
 
@@ -119,6 +132,8 @@ class Catalog:
     subjects: Mapping[tuple[SubjectKind, int], Subject]
     contacts: tuple[Contact, ...]
     area_parent: Mapping[int, int] = field(default_factory=dict)  # area -> the one above it; 0 above the top
+    area_code: Mapping[int, str] = field(default_factory=dict)
+    firms: Mapping[int, Firm] = field(default_factory=dict)  # by primary key of the enterprise
 
     @property
     def n_series(self) -> int:

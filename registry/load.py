@@ -23,13 +23,14 @@ from psycopg.rows import tuple_row
 from core.events import SubjectKind
 from core.time import seconds
 from registry import signals
-from registry.catalog import Catalog, Contact, Device, Gateway, Limits, Subject
+from registry.catalog import Catalog, Contact, Device, Firm, Gateway, Limits, Subject
 
 Row = tuple[Any, ...]
 
 _VERSION = "SELECT version FROM registry_version WHERE id = 1"
-_AREAS = "SELECT id, name, coalesce(parent_id, 0) FROM registry_area ORDER BY id"
-_ENTERPRISES = "SELECT id, name, name_en, area_id, active FROM registry_enterprise ORDER BY id"
+_AREAS = "SELECT id, name, coalesce(parent_id, 0), code FROM registry_area ORDER BY id"
+_ENTERPRISES = """SELECT id, name, name_en, area_id, active, code, coalesce(grade, 0), department
+    FROM registry_enterprise ORDER BY id"""
 _GATEWAYS = """SELECT id, code, enterprise_id, zone, lenient, active, messages_per_s, shared_topics
     FROM registry_gateway ORDER BY id"""
 _DEVICES = """SELECT id, gateway_id, code, name_zh, name_en, place, profile, active
@@ -115,7 +116,9 @@ def build(rows: Rows) -> Catalog:
         device_by_name=_unique_names(devices),
         subjects=_subjects(rows, enterprises, owner),
         contacts=_contacts(rows.contacts),
-        area_parent={id_: parent for id_, _name, parent in rows.areas},
+        area_parent={id_: parent for id_, _name, parent, _code in rows.areas},
+        area_code={id_: code for id_, _name, _parent, code in rows.areas},
+        firms={row[0]: Firm(row[5], row[3], row[6], row[7]) for row in rows.enterprises},
     )
 
 
@@ -205,12 +208,12 @@ def _subjects(
     areas = _area_names(rows.areas)
 
     def subject(enterprise: int, name: str, name_en: str, *, unit: str = "", place: str = "") -> Subject:
-        _id, zh, en, area, _active = enterprises[enterprise]
+        _id, zh, en, area, *_rest = enterprises[enterprise]
         return Subject(enterprise, zh, area, areas[area], name, name_en, unit, place, en or zh)
 
     out = {
         (SubjectKind.ENTERPRISE, id_): subject(id_, zh, en or zh)
-        for id_, zh, en, _area, _active in rows.enterprises
+        for id_, zh, en, *_rest in rows.enterprises
     }
     for id_, code, enterprise, *_rest in rows.gateways:
         out[SubjectKind.GATEWAY, id_] = subject(enterprise, f"网关 {code}", f"Gateway {code}")
@@ -227,8 +230,8 @@ def _subjects(
 
 def _area_names(rows: Sequence[Row]) -> dict[int, str]:
     """Return each area's name behind the one above it: two streets of one name lie in different districts."""
-    plain = {id_: name for id_, name, _parent in rows}
-    return {id_: plain.get(parent, "") + name for id_, name, parent in rows}
+    plain = {id_: name for id_, name, *_rest in rows}
+    return {id_: plain.get(parent, "") + name for id_, name, parent, _code in rows}
 
 
 def _contacts(rows: Sequence[Row]) -> tuple[Contact, ...]:
