@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.batch import Quality
+from core.batch import HISTORICAL, Quality
 from core.reject import Reason, Reject
 from core.time import DAY, seconds
 from ingest.instant import nanoseconds
@@ -120,6 +120,7 @@ class Columns:
         self._starts: list[int] = []
         self._messages = messages
         self._quality: list[tuple[int, int, Quality]] = []
+        self._historical: list[tuple[int, int]] = []
         self._rejects: list[Reject] = []
         self._raw_kept: set[int] = set()
         self._absent: NDArray[np.intp] = np.empty(0, np.intp)
@@ -140,6 +141,11 @@ class Columns:
         """Give the last n readings a quality other than GOOD; of several marks the worst stays."""
         end = len(self.series)
         self._quality.append((end - n_last, end, quality))
+
+    def mark_historical(self, n_last: int) -> None:
+        """Say of the last n readings that their sender had kept them: nobody is paged for them."""
+        end = len(self.series)
+        self._historical.append((end - n_last, end))
 
     def reject(self, gateway: int, reason: Reason, detail: str) -> None:
         """Refuse one reading, or the whole, of the message that is open; raises Hopeless after MOST_FAULTS."""
@@ -166,13 +172,17 @@ class Columns:
         del self.series[start:], self.t[start:], self.value[start:]
         while self._quality and self._quality[-1][0] >= start:
             self._quality.pop()
+        while self._historical and self._historical[-1][0] >= start:
+            self._historical.pop()
 
     def close(self, catalog: Catalog, now: int, tolerance: Tolerance) -> Rows:
         """Return the batch, checked against catalog and clock; the columns must not be used again."""
         series, t, value = _array("i", self.series), self._instants(), self._values()
         quality = np.full(len(series), Quality.GOOD, np.uint8)
         for start, end, mark in self._quality:
-            np.minimum(quality[start:end], mark, out=quality[start:end])
+            np.minimum(quality[start:end], np.uint8(mark), out=quality[start:end])
+        for start, end in self._historical:
+            quality[start:end] |= HISTORICAL
         fault = _faults(catalog, series, t, value, now=now, tolerance=tolerance)
         heard = self._heard(catalog, series, t)
         if fault.any():

@@ -82,9 +82,10 @@ class Connection:
         return len(self._outstanding)
 
     def open(self) -> None:
-        """Connect and send CONNECT; raises OSError when nobody answers or `ca_file` cannot be read."""
-        if self.broker.ca_file:
-            self._client.tls_set(self.broker.ca_file)
+        """Connect and send CONNECT; raises OSError when nobody answers or a certificate cannot be read."""
+        broker = self.broker
+        if broker.tls or broker.ca_file:
+            self._client.tls_set(broker.ca_file or None, broker.cert_file or None, broker.key_file or None)
         self._client.connect(self.broker.host, self.broker.port, self.broker.keepalive_s)
         self.reached = True
 

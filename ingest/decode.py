@@ -16,13 +16,19 @@ from ingest.feed import Feed
 from ingest.formats.contract import Format, Ticking
 from ingest.formats.hj212 import Hj212Format
 from ingest.formats.native import NativeFormat
+from ingest.formats.sparkplug import SparkplugFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
 from registry.catalog import Catalog
 
 log = structlog.get_logger("ingest")
 
 FORMATS: Mapping[str, Callable[[Feed], Format]] = MappingProxyType(
-    {"native": NativeFormat, "thingsboard": ThingsBoardFormat, "hj212": Hj212Format}
+    {
+        "native": NativeFormat,
+        "thingsboard": ThingsBoardFormat,
+        "hj212": Hj212Format,
+        "sparkplug": SparkplugFormat,
+    }
 )
 TOLERANCE = Tolerance()
 # Topics that nobody has registered must not fill the memory.

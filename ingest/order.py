@@ -81,7 +81,7 @@ class Order:
         late = t <= self._marks[series]
         old = t < now - self.historical_after
         if late.any():
-            quality[late] |= LATE
+            quality[late] = (quality[late] & ~HISTORICAL) | LATE
             old &= ~late
         if old.any():
             quality[old] |= HISTORICAL

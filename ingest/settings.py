@@ -41,7 +41,9 @@ class BrokerSettings:
     """Where the broker is and who we are there.
 
     client_id          names the session that keeps messages while we are away: never two pipelines with one
-    ca_file            "" = no TLS
+    tls                encrypt, and check the broker's certificate
+    ca_file            certificates to trust, and then `tls` is meant; "" = those of the system
+    cert_file, key_file   our own certificate, where the broker asks for one
     settle_s           after a session was resumed, hold what arrives for so long: until then the broker may send
                        again, behind newer messages, what was not acknowledged.  NATS: its ack_wait and a second;
                        a broker that sends it at once and first (Mosquitto): 0
@@ -53,7 +55,10 @@ class BrokerSettings:
     client_id: str = "fengsui-pipeline"
     username: str = ""
     password: str = ""
+    tls: bool = False
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     keepalive_s: int = 30
     settle_s: float = 6.0
     connect_timeout_s: float = 5.0
