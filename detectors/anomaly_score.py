@@ -1,12 +1,12 @@
 """Score: how unusual the newest readings of a series are, for series about which nothing is known.
 
-    o = -log10 p of each of seven views (anomaly_views.py) under the view's own history (anomaly_sketch.py)
+    o = -log10 p of each of eight views (anomaly_views.py) under the view's own history (anomaly_sketch.py)
     S += smoothing (mean of o - S)
 
 A real event shows in level, spread, form and shape at once, noise mostly in one view, so views are averaged and
 not maximised; smoothing asks for a few readings in a row. Unknown (NaN) during the first `WARMUP` readings.
 
-State of a series (window 24, 96 lags): 1.6 kB, whatever was seen. Figures, sources, alarm rates: docs/detection.md.
+State of a series (window 24, 96 lags): 2.2 kB, whatever was seen. Figures, sources, alarm rates: docs/detection.md.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from detectors.anomaly_sketch import BINS, WARMUP, Counts, Floats
 from detectors.anomaly_views import Singles
 
 # Rows of the sketches.
-LEVEL, SLOW, SHORT, LONG, JUMP, FORM, SHAPE = range(7)
-N_VIEWS = 7
+LEVEL, SLOW, SHORT, LONG, JUMP, FORM, FINE, COARSE = range(8)
+N_VIEWS = 8
 TWO_SIDED = slice(LEVEL, JUMP)
 ONE_SIDED = slice(JUMP, N_VIEWS)
+SHAPES = slice(FINE, N_VIEWS)
+# Readings in a block of each shape, as parts of a window.
+PARTS = (4, 2)
 # A reading beyond this counts as this, so that squares stay finite.
 BIGGEST = 1e15
 # Series worked on at a time, so that what is made on the way stays in the cache.
@@ -40,8 +43,8 @@ Bytes = NDArray[np.uint8]
 class Tuning:
     """What may be chosen; all but smoothing count readings.
 
-    window     a multiple of 4: `long` looks at two of them, `short` at a half, blocks of `shape` are a quarter
-    lags       how many blocks back `shape` looks
+    window     a multiple of 4: `long` looks at two of them, `short` at a half; blocks of the shapes are 1/4 and 1/2
+    lags       how many blocks back the shapes look
     memory     histories fade with this many readings
     smoothing  weight of the newest reading in S, 0..1
 
@@ -65,11 +68,11 @@ class Memory:
     """What is known of N series; every field is [N] or [N, …].
 
     seen uint8 readings so far, at most WARMUP · smooth S · origin the first reading · mean of `slow`
-    anchor, scale [N, 7] and reach [N, 7, BINS] the sketches
+    anchor, scale [N, 8] and reach [N, 8, BINS] the sketches
     ring [N, 2 window] readings - origin, newest last
     recent [N, window] their bins, BINS = none yet · window [N, BINS] counts of `recent`
-    block, filled the block that is being filled: sum and number of its readings
-    blocks how many there were, at most lags + 1 · past, distances [N, lags] · shape the last distance
+    of both shapes: block, filled [N, 2] sum and number of readings of the block that is being filled
+    blocks [N, 2] how many there were, at most lags + 1 · past, distances [N, 2, lags] · shape [N, 2] the last distance
     """
 
     seen: Bytes
@@ -103,12 +106,12 @@ class Memory:
             ring=np.zeros((n, 2 * tuning.window), np.float32),
             recent=np.full((n, tuning.window), BINS, np.uint8),
             window=np.zeros((n, BINS), np.uint8),
-            block=np.zeros(n),
-            filled=np.zeros(n, np.uint8),
-            blocks=np.zeros(n, np.uint16),
-            past=np.full((n, tuning.lags), -np.inf, np.float32),
-            distances=np.full((n, tuning.lags), np.inf, np.float32),
-            shape=np.zeros(n),
+            block=np.zeros((n, 2)),
+            filled=np.zeros((n, 2), np.uint8),
+            blocks=np.zeros((n, 2), np.uint16),
+            past=np.full((n, 2, tuning.lags), -np.inf, np.float32),
+            distances=np.full((n, 2, tuning.lags), np.inf, np.float32),
+            shape=np.zeros((n, 2)),
         )
 
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -207,7 +210,7 @@ def _judge(m: Memory, x: Floats, tuning: Tuning) -> Floats:
 
 
 def _look(m: Memory, x: Floats, tuning: Tuning) -> Floats:
-    """Return the views of a reading, [L, 7], `form` still 0, and take it into the rings."""
+    """Return the views of a reading, [L, 8], `form` still 0, and take it into the rings."""
     r = np.zeros((len(x), N_VIEWS))
     centred = x - m.origin
     jump = x - m.mean
@@ -216,26 +219,26 @@ def _look(m: Memory, x: Floats, tuning: Tuning) -> Floats:
     r[:, LEVEL], r[:, SLOW], r[:, JUMP] = x, m.mean, np.abs(jump)
     r[:, SHORT] = views.deviation(m.ring, tuning.window // 2)
     r[:, LONG] = views.deviation(m.ring, 2 * tuning.window)
-    m.block += centred
+    m.block += centred[:, None]
     m.filled += 1
-    full = np.flatnonzero(m.filled == tuning.window // 4)
-    if len(full):
-        _close_block(m, full, tuning)
-    r[:, SHAPE] = m.shape
+    for n, part in enumerate(PARTS):
+        full = np.flatnonzero(m.filled[:, n] == tuning.window // part)
+        if len(full):
+            _close_block(m, full, n, tuning.window // part)
+    r[:, SHAPES] = m.shape
     return r
 
 
-def _close_block(m: Memory, full: NDArray[np.intp], tuning: Tuning) -> None:
-    """Look for the newest blocks in the past, where one has just been filled."""
-    v = (m.block[full] / (tuning.window // 4)).astype(np.float32)
-    all_at_once = len(full) == len(m.filled)
-    past, distances = (m.past, m.distances) if all_at_once else (m.past[full], m.distances[full])
-    m.shape[full] = views.distance(v, past, distances, m.blocks[full])
-    if not all_at_once:
-        m.past[full], m.distances[full] = past, distances
-    m.blocks[full] = np.minimum(m.blocks[full] + 1, tuning.lags + 1)
-    m.block[full] = 0.0
-    m.filled[full] = 0
+def _close_block(m: Memory, full: NDArray[np.intp], n: int, length: int) -> None:
+    """Look for the newest blocks of the n-th shape in the past, where one has just been filled."""
+    lags = m.past.shape[2]
+    v = (m.block[full, n] / length).astype(np.float32)
+    past, distances = m.past[full, n], m.distances[full, n]
+    m.shape[full, n] = views.distance(v, past, distances, m.blocks[full, n])
+    m.past[full, n], m.distances[full, n] = past, distances
+    m.blocks[full, n] = np.minimum(m.blocks[full, n] + 1, lags + 1)
+    m.block[full, n] = 0.0
+    m.filled[full, n] = 0
 
 
 def _form(m: Memory, k: NDArray[np.intp], length: int) -> Floats:

@@ -1,14 +1,14 @@
-"""Views: seven cheap ways to look at one series; each is one number per reading.
+"""Views: eight cheap ways to look at one series; each is one number per reading.
 
     level    x                                     slow   m, after m += (x - m) / 2
     jump     |x - m|, with m before                short, long   deviation of the last window/2 and 2 window readings
     form     sum P ln(P / G): P the bins of x over the last `window` readings, G those of its whole history
              (Kullback and Leibler 1951)
-    shape    distance of the newest few blocks to the most alike in the past: blocks are means of window/4
-             readings; for every lag L   D_L = D_L / 2 + (v - v_L)^2   and   shape = sqrt(min D_L / 2)
+    fine, coarse   distance of the newest blocks to the most alike in the past; blocks v are means of window/4 and of
+             window/2 readings; for every lag L   D_L = D_L / 2 + (v - v_L)^2   and the view is sqrt(min D_L / 2)
 
-`shape` is a nearest-neighbour search over all past forms of about two blocks without storing any of them: with
-exponential weights the distance to each is a recursion of one term per lag. Its reach (lags times window/4 readings)
+The last two are a nearest-neighbour search over all past forms of about two blocks without storing any of them: with
+exponential weights the distance to each is a recursion of one term per lag. Their reach (lags times window/2 readings)
 should cover the longest rhythm of the series, such as a day.
 """
 

@@ -67,16 +67,39 @@ class Octave(Sketch):
         return -math.log10(p)
 
 
+class Shape:
+    """How far the newest blocks are from the most alike before."""
+
+    def __init__(self, length, lags):
+        self.length, self.lags = length, lags
+        self.block, self.blocks, self.distances, self.distance = [], [], {}, 0.0
+
+    def look(self, centred):
+        self.block.append(centred)
+        if len(self.block) < self.length:
+            return
+        v = np.float32(sum(self.block) / len(self.block))
+        self.block = []
+        for lag in range(1, min(len(self.blocks), self.lags) + 1):
+            gap = (v - self.blocks[-lag]) * (v - self.blocks[-lag])
+            self.distances[lag] = (
+                self.distances[lag] * np.float32(0.5) + gap if lag in self.distances else gap
+            )
+        self.blocks.append(v)
+        self.blocks = self.blocks[-self.lags :]
+        self.distance = math.sqrt(0.5 * float(min(self.distances.values()))) if self.distances else 0.0
+
+
 class NaiveScore:
     """S of one series, reading by reading."""
 
     def __init__(self, window=24, lags=96, memory=5000, smoothing=0.25):
         self.window, self.lags, self.smoothing = window, lags, smoothing
         self.seen, self.smooth = 0, 0.0
-        self.x, self.bins, self.block, self.blocks, self.shape = [], [], [], [], 0.0
-        self.distances = {}
+        self.x, self.bins = [], []
+        self.shapes = [Shape(window // 4, lags), Shape(window // 2, lags)]
         self.spreads = [Spread(memory) for _ in range(4)]
-        self.octaves = [Octave(memory) for _ in range(3)]
+        self.octaves = [Octave(memory) for _ in range(4)]
 
     def advance(self, x):
         x = min(max(x, -1e15), 1e15)
@@ -85,16 +108,18 @@ class NaiveScore:
         jump = abs(x - self.mean)
         self.mean += 0.5 * (x - self.mean)
         self.x = [*self.x, np.float32(x - self.origin)][-2 * self.window :]
-        self.look(x - self.origin)
+        for shape in self.shapes:
+            shape.look(x - self.origin)
+        shapes = [shape.distance for shape in self.shapes]
         two = [x, self.mean, self.deviation(self.window // 2), self.deviation(2 * self.window)]
         self.seen += 1
         if self.seen <= WARMUP:
-            for sketch, r in zip([*self.spreads, *self.octaves], [*two, jump, 0.0, self.shape], strict=True):
+            for sketch, r in zip([*self.spreads, *self.octaves], [*two, jump, 0.0, *shapes], strict=True):
                 sketch.learn(r)
             return math.nan
-        one = [jump, self.form(x), self.shape]
+        one = [jump, self.form(x), *shapes]
         rarity = [s.rarity(r) for s, r in zip([*self.spreads, *self.octaves], [*two, *one], strict=True)]
-        self.smooth += self.smoothing * (sum(rarity) / 7 - self.smooth)
+        self.smooth += self.smoothing * (sum(rarity) / 8 - self.smooth)
         return self.smooth
 
     def deviation(self, length):
@@ -113,18 +138,3 @@ class NaiveScore:
             share = self.bins.count(b) / self.window
             form += share * math.log(share / (history[b] / sum(history)))
         return max(form, 0.0)
-
-    def look(self, centred):
-        self.block.append(centred)
-        if len(self.block) < self.window // 4:
-            return
-        v = np.float32(sum(self.block) / len(self.block))
-        self.block = []
-        for lag in range(1, min(len(self.blocks), self.lags) + 1):
-            gap = (v - self.blocks[-lag]) * (v - self.blocks[-lag])
-            self.distances[lag] = (
-                self.distances[lag] * np.float32(0.5) + gap if lag in self.distances else gap
-            )
-        self.blocks.append(v)
-        self.blocks = self.blocks[-self.lags :]
-        self.shape = math.sqrt(0.5 * float(min(self.distances.values()))) if self.distances else 0.0

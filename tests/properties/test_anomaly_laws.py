@@ -55,9 +55,9 @@ def test_a_broken_rhythm_is_unusual_although_every_value_is_ordinary():
     assert np.nanmax(found[3400:3470]) > 1.3 * np.nanmax(found[1000:3400])
 
 
-def test_state_of_a_series_is_less_than_two_kilobytes():
+def test_state_of_a_series_is_less_than_three_kilobytes():
     columns = Score(10).memory.columns().values()
-    assert sum(column.nbytes for column in columns) / 10 < 2000
+    assert sum(column.nbytes for column in columns) / 10 < 3000
 
 
 def test_missing_readings_are_neither_usual_nor_unusual():
