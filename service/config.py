@@ -168,9 +168,13 @@ class Notify:
     retry_s       pause before the second attempt; it doubles each time, with jitter
     retry_max_s   the longest pause
     red_max_s     the longest pause of a red note
+    red_age_s     so long after the decision a red note is dead: somebody else must be told in time
     attempts      after so many the note is dead: the next channel is tried, or the operator told
     max_age_s     so long after the decision it is dead as well
     poll_s        looks at the outbox this often, should a wake-up be lost
+    ask_s         after a time-out a provider that can be asked what it sent is given so long to know it
+    recipient_per_minute   notes to one recipient by one channel, three tenths of a burst kept for red; log, webhook
+                           and [alerts] machines are not counted
     """
 
     senders: Annotated[int, Between(1, 256)] = 8
@@ -179,9 +183,26 @@ class Notify:
     retry_s: Seconds = 2.0
     retry_max_s: Seconds = 300.0
     red_max_s: Seconds = 15.0
+    red_age_s: Seconds = 300.0
     attempts: Annotated[int, Between(1, 1000)] = 12
     max_age_s: Seconds = 86_400.0
     poll_s: Seconds = 1.0
+    ask_s: Annotated[float, Between(0, 300)] = 5.0
+    recipient_per_minute: Count = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A test note through channels on a schedule; the operator is told when one does not get through.
+
+    interval_s   between two notes by one channel
+    timeout_s    a note that was not sent by then has failed
+    recipients   channel = address of somebody who knows that these are tests; empty: no heartbeat
+    """
+
+    interval_s: Annotated[float, Between(1, 366 * 86_400, told=False)] = 3600.0
+    timeout_s: Seconds = 120.0
+    recipients: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +213,9 @@ class Console:
     port         8080 is customary
     public_url   how people's phones reach the console; in the links of notifications
     hosts        names under which it may be asked
-    secret_key   signs sessions and links; empty: a new one at each start, and everybody has to sign in again
+    secret_key   signs sessions and links; empty: a new one at each start, everybody has to sign in again, and the
+                 links of notifications ask for an account
+    link_hours   so long the link of a notification lets its recipient answer without an account
     """
 
     host: str = "127.0.0.1"
@@ -200,6 +223,7 @@ class Console:
     public_url: str = ""
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     secret_key: SecretText = field(default="", repr=False)
+    link_hours: Annotated[float, Between(0.01, 8760)] = 72.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +280,7 @@ class Config:
     checkpoint: Checkpoint = Checkpoint()
     alerts: Annotated[Policy, Without("channels", "link")] = Policy()  # noqa: RUF009 - frozen
     notify: Notify = Notify()
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     channels: Mapping[str, Channel] = field(default_factory=lambda: {"log": LogChannel()})
     console: Console = Console()
     metrics: Metrics = Metrics()
@@ -387,6 +412,7 @@ def _check_channels(config: Config, where: str) -> None:
     named = {"alerts] last_resort": alerts.last_resort[1]}
     tiers = {"red": alerts.red, "orange": alerts.orange, "yellow": alerts.yellow, "blue": alerts.blue}
     named |= {f"alerts.{name}] by": tier.by for name, tier in tiers.items() if tier.by}
+    named |= {f"heartbeat.recipients] {name}": name for name in config.heartbeat.recipients}
     for key, channel in named.items():
         if channel not in config.channels:
             raise ConfigError(

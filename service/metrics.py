@@ -134,3 +134,18 @@ class NotifierMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.unknown = Counter(
+            "fengsui_notifications_unknown",
+            "Attempts after which nobody knows whether the note arrived",
+            ["channel"],
+            registry=registry,
+        )
+        self.heartbeat_delay = Gauge(
+            "fengsui_heartbeat_seconds",
+            "From writing the newest test note that got through to the channel's answer",
+            ["channel"],
+            registry=registry,
+        )
+        self.heartbeat_ok = Gauge(
+            "fengsui_heartbeat_ok", "1 while test notes get through", ["channel"], registry=registry
+        )

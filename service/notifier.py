@@ -3,6 +3,8 @@
 A note is marked after the channel's answer.  Killed in between, it is sent a second time under the same key
 when its lease has run out, and never not at all.  A lost database does not undo a send: what became of it is
 kept and marked as soon as the database is back.
+Where the provider cannot tell repeats (SMS), it is asked what became of the attempt before, and a note that
+arrived after all is marked instead of sent again.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ import httpx
 import psycopg
 import structlog
 
+from alerts.changes import Note
+from alerts.link import Signer
 from alerts.notify import build
-from alerts.notify.contract import Channel, ChannelError, ErrorKind, Receipt
+from alerts.notify.contract import Channel, ChannelError, ErrorKind, Receipt, Traceable
 from alerts.notify.limits import Budget, Limits
 from alerts.notify.sender import Dead, Patience, Retry, after
 from core.time import SECOND, clock_ns, seconds
 from service.config import Config
+from service.heartbeat import Heart
 from service.metrics import NotifierMetrics
 from service.probe import Probe, serve
 from service.undelivered import Successors
@@ -35,6 +40,8 @@ from storage.outbox import Claim, Outbox
 log = structlog.get_logger("notifier")
 Mark = Callable[[Outbox], Awaitable[None]]
 OBSERVE_S = 5.0
+# Kinds of channels that no person reads: a flood of messages wears nobody out.
+_MACHINES = frozenset({"log", "webhook"})
 
 
 def run(config: Config) -> None:
@@ -72,11 +79,9 @@ class Notifier:
     def __init__(self, config: Config, channels: Mapping[str, Channel], metrics: NotifierMetrics) -> None:
         self.config, self.channels, self.metrics = config, channels, metrics
         self._limits = Limits()
-        self._patience = Patience(
-            retry_s=config.notify.retry_s,
-            retry_max_s=config.notify.retry_max_s,
-            attempts=config.notify.attempts,
-        )
+        self._patience = _patience(config)
+        self._signer = Signer(config.console_url, config.console.secret_key, config.console.link_hours * 3600)
+        self._machines = machines(config)
         self._successors = Successors(config.database.dsn, config.policy)
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._to_mark: deque[Mark] = deque()
@@ -107,6 +112,14 @@ class Notifier:
     # ── claim and mark ────────────────────────────────────────────────────────
     async def work(self) -> None:
         """Work until told to stop; a lost database is waited for."""
+        heart = asyncio.create_task(self._beat())
+        try:
+            await self._work()
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
+
+    async def _work(self) -> None:
         while not self._ending.is_set():
             try:
                 outbox = await Outbox.connect(self.config.database.dsn, _worker_name())
@@ -173,29 +186,57 @@ class Notifier:
         if channel is None:
             self._give_up(claim, f"no channel {note.channel!r} is configured: add [channels.{note.channel}]")
             return
-        limit = f"{note.channel}:{channel.credential(note)}"
-        if wait := self._limits.take(limit, Budget(channel.per_minute), level=note.level, now=clock_ns()):
-            at = clock_ns() + wait
-            self._to_mark.append(lambda outbox: outbox.postpone(claim, at=at))
-            return
+        budgets = self._budgets(note, channel)
         try:
-            receipt = await channel.send(note)
+            if receipt := await self._find(claim, channel):
+                self._sent(claim, receipt, "found")
+            elif wait := self._limits.take_all(budgets, level=note.level, now=clock_ns()):
+                at = clock_ns() + wait
+                self._to_mark.append(lambda outbox: outbox.postpone(claim, at=at))
+            else:
+                self._sent(claim, await channel.send(self._signed(note)), "sent")
         except ChannelError as error:
-            self._failed(claim, error, limit)
-        else:
-            self._sent(claim, receipt)
+            self._failed(claim, error, channel, budgets[0][0])
 
-    def _sent(self, claim: Claim, receipt: Receipt) -> None:
+    def _budgets(self, note: Note, channel: Channel) -> list[tuple[str, Budget]]:
+        """Return what may stop a note: the provider's limit for a credential first, then the recipient's."""
+        budgets = [(f"{note.channel}:{channel.credential(note)}", Budget(channel.per_minute))]
+        if note.channel not in self._machines:
+            most = Budget(self.config.notify.recipient_per_minute)
+            budgets.append((f"to:{note.channel}:{note.recipient}", most))
+        return budgets
+
+    def _signed(self, note: Note) -> Note:
+        """A file of messages must not be a file of keys."""
+        return note if note.channel in self._machines else self._signer.sign(note, clock_ns())
+
+    async def _find(self, claim: Claim, channel: Channel) -> Receipt | None:
+        """Ask what became of the attempts before; a provider that may not be asked knows of none."""
+        if claim.attempt == 1 or not isinstance(channel, Traceable):
+            return None
+        try:
+            return await channel.find(claim.note)
+        except ChannelError as error:
+            if error.kind in (ErrorKind.RETRY, ErrorKind.REFRESH):
+                raise
+            log.warning("the provider does not say what it sent", key=claim.note.key, code=error.code)
+            return None
+
+    def _sent(self, claim: Claim, receipt: Receipt, result: str) -> None:
         now = clock_ns()
         self._to_mark.append(lambda outbox: outbox.sent(claim, receipt=receipt.id or receipt.detail, now=now))
-        self.metrics.notifications.labels(claim.note.channel, "sent").inc()
+        self.metrics.notifications.labels(claim.note.channel, result).inc()
         self.metrics.delay.observe((now - claim.note.created) / SECOND)
 
-    def _failed(self, claim: Claim, error: ChannelError, limit: str) -> None:
+    def _failed(self, claim: Claim, error: ChannelError, channel: Channel, limit: str) -> None:
         now, reason = clock_ns(), f"{error.code}: {error.text}"
         self.metrics.notifications.labels(claim.note.channel, str(error.kind)).inc()
         if error.kind == ErrorKind.RETRY and error.retry_after_s:
             self._limits.block(limit, now + seconds(error.retry_after_s))
+        if error.maybe_sent:
+            self.metrics.unknown.labels(claim.note.channel).inc()
+            if isinstance(channel, Traceable):
+                error.retry_after_s = max(error.retry_after_s, self.config.notify.ask_s)
         match after(claim.note, claim.attempt, error, now=now, patience=self._patience, rng=random.random):
             case Retry(at):
                 log.warning("not sent, again later", key=claim.note.key, code=error.code, error=error.text)
@@ -216,6 +257,23 @@ class Notifier:
 
         self._to_mark.append(mark)
 
+    # ── heartbeat and gauges ──────────────────────────────────────────────────
+    async def _beat(self) -> None:
+        """Keep the heartbeat going, with a connection of its own, until cancelled."""
+        chosen = self.config.heartbeat
+        if not chosen.recipients:
+            return
+        heart = Heart(chosen, self.config.policy, self.metrics)
+        pause_s = min(15.0, chosen.interval_s / 4, chosen.timeout_s / 4)
+        while True:
+            with contextlib.suppress(psycopg.OperationalError):
+                connection = await psycopg.AsyncConnection.connect(self.config.database.dsn, autocommit=True)
+                async with connection:
+                    while True:
+                        await heart.step(connection, clock_ns())
+                        await asyncio.sleep(pause_s)
+            await asyncio.sleep(pause_s)
+
     async def _observe(self, outbox: Outbox) -> None:
         now = clock_ns()
         if now < self._observed + seconds(OBSERVE_S):
@@ -225,6 +283,24 @@ class Notifier:
         for state in ("todo", "leased", "dead"):
             self.metrics.outbox_depth.labels(state).set(getattr(depth, state))
         self.metrics.outbox_age.set((now - depth.oldest) / SECOND if depth.oldest else 0.0)
+
+
+def machines(config: Config) -> frozenset[str]:
+    """Return the names of channels that no person reads."""
+    kinds = {name for name, settings in config.channels.items() if settings.kind in _MACHINES}
+    return frozenset(kinds) | getattr(config.alerts, "machines", frozenset())
+
+
+def _patience(config: Config) -> Patience:
+    chosen = config.notify
+    return Patience(
+        retry_s=chosen.retry_s,
+        retry_max_s=chosen.retry_max_s,
+        attempts=chosen.attempts,
+        max_age_s=chosen.max_age_s,
+        red_max_s=chosen.red_max_s,
+        red_age_s=chosen.red_age_s,
+    )
 
 
 def _worker_name() -> str:

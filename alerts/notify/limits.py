@@ -7,12 +7,15 @@ it is touched.  So red finds tokens even in a storm, and gets every new one unti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.levels import Level
 from core.time import MINUTE
 
 _ROUNDING = 1e-6  # of a token: what waits exactly long enough may go
+# Who waits is looked at again after this at the latest, however many wait before.
+_LONGEST_QUEUE = MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +60,52 @@ def _filled(bucket: Bucket, budget: Budget, now: int) -> float:
 
 
 class Limits:
-    """The buckets of one process by name; a full one is the same as none, so they are forgotten."""
+    """The buckets of one process by name; a full one is the same as none, so they are forgotten.
+
+    Those who wait for one bucket are sent away for times that lie as far apart as its tokens: a thousand that
+    came back together would find one token, and keep the outbox busy with themselves.
+    """
 
     def __init__(self, keep: int = 10_000) -> None:
         self._buckets: dict[str, Bucket] = {}
+        self._promised: dict[str, int] = {}
         self._keep = keep
 
     def take(self, name: str, budget: Budget, *, level: Level, now: int) -> int:
         """Take a token for a note and return 0, or return the ns to wait."""
-        bucket = self._buckets.pop(name, None) or Bucket(budget.burst, now)
-        self._buckets[name], wait = take(bucket, budget, level=level, now=now)
-        if len(self._buckets) > self._keep:
-            del self._buckets[next(iter(self._buckets))]
-        return wait
+        return self.take_all([(name, budget)], level=level, now=now)
+
+    def take_all(self, wanted: Sequence[tuple[str, Budget]], *, level: Level, now: int) -> int:
+        """Take a token from every bucket and return 0, or from none and return the ns to wait."""
+        taken: dict[str, Bucket] = {}
+        longest = 0
+        for name, budget in wanted:
+            bucket = self._buckets.get(name) or Bucket(budget.burst, now)
+            taken[name], wait = take(bucket, budget, level=level, now=now)
+            if wait:
+                longest = max(longest, wait if level == Level.RED else self._queue(name, budget, now, wait))
+        if longest:
+            return longest
+        for name, bucket in taken.items():
+            self._buckets.pop(name, None)
+            self._buckets[name] = bucket
+            self._forget()
+        return 0
 
     def block(self, name: str, until: int) -> None:
         """Let nothing leave before `until`, ns: the provider asked for it."""
         bucket = self._buckets.get(name) or Bucket(0.0, until)
         self._buckets[name] = replace(bucket, blocked=max(bucket.blocked, until))
+
+    def _queue(self, name: str, budget: Budget, now: int, wait: int) -> int:
+        """Return the wait behind all who were sent away before."""
+        behind = self._promised.get(name, 0) + round(1 / budget.per_ns)
+        at = min(max(now + wait, behind), now + wait + _LONGEST_QUEUE)
+        self._promised[name] = at
+        return at - now
+
+    def _forget(self) -> None:
+        if len(self._buckets) > self._keep:
+            name = next(iter(self._buckets))
+            del self._buckets[name]
+            self._promised.pop(name, None)

@@ -79,3 +79,29 @@ def test_memory_is_bounded():
     for n in range(100):
         limits.take(str(n), ROBOT, level=Level.RED, now=0)
     assert len(limits._buckets) == 10
+
+
+def test_a_note_takes_a_token_of_each_budget_or_of_none():
+    limits, small, large = Limits(), Budget(3), Budget(300)
+    both = [("robot", large), ("to:so1", small)]
+    assert limits.take_all(both, level=Level.RED, now=0) == 0
+    assert limits.take_all(both, level=Level.RED, now=0) > 0
+    taken = 1
+    while limits.take("robot", large, level=Level.RED, now=0) == 0:
+        taken += 1
+    assert taken == 100, "a note that had to wait for one budget has used none of the other"
+
+
+def test_those_who_wait_are_sent_away_for_different_times_and_red_for_the_shortest():
+    limits = Limits()
+    while limits.take("robot", ROBOT, level=Level.RED, now=0) == 0:
+        pass
+    waits = [limits.take("robot", ROBOT, level=Level.YELLOW, now=0) for _ in range(10)]
+    assert sorted(set(waits)) == waits
+    assert limits.take("robot", ROBOT, level=Level.RED, now=0) < waits[0]
+
+
+def test_nobody_is_sent_away_for_long_however_many_wait():
+    limits = Limits()
+    waits = [limits.take("robot", ROBOT, level=Level.YELLOW, now=0) for _ in range(1000)]
+    assert max(waits) < 2 * MINUTE
