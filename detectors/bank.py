@@ -25,7 +25,7 @@ from detectors.staleness import Staleness
 # A reading beyond this counts as this: squares of it are still finite.
 BIGGEST = 1e15
 # Longer runs are taken in pieces, so that all columns of a piece fit the cache.
-_LONGEST = 8192
+_LONGEST = 16_384
 
 
 class Bank:

@@ -15,8 +15,8 @@ from detectors.rows import Floats, Rows
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     y = rows.value - lanes.x_before
-    wrapped = y + rows.spread(lanes["modulus"])
-    return np.where((y < 0) & (wrapped >= 0) & (wrapped <= rows.spread(lanes["most"])), wrapped, y)
+    wrapped = y + lanes.over(rows, "modulus")
+    return np.where((y < 0) & (wrapped >= 0) & (wrapped <= lanes.over(rows, "most")), wrapped, y)
 
 
 COUNTER = Operator("counter", derive, params={"modulus": UNKNOWN, "most": UNKNOWN})

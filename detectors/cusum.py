@@ -18,11 +18,11 @@ from detectors.rows import Floats, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    clip, k = rows.spread(lanes["clip"]), rows.spread(lanes["k"])
+    clip, k = lanes.over(rows, "clip"), lanes.over(rows, "k")
     z = np.empty((2, len(rows.value)))
     up, down = z
-    np.subtract(rows.value, rows.spread(lanes["mean"]), out=up)
-    up /= rows.spread(lanes["sigma"])
+    np.subtract(rows.value, lanes.over(rows, "mean"), out=up)
+    up /= lanes.over(rows, "sigma")
     np.minimum(up, clip, out=up)
     np.maximum(up, -clip, out=up)
     np.negative(up, out=down)

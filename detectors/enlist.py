@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.events import Rule, SubjectKind
 from core.time import seconds
 from detectors.methods import OPERATORS
-from detectors.plan import Conditions, Derived, Thresholds
+from detectors.plan import Conditions, Derived, Plan, Thresholds
 from detectors.rulebook import Raise, RuleText
 
 _MIN_GAP_S = 60.0
@@ -60,6 +60,18 @@ def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: 
     tables, at = inputs.tables()
     placed = [replace(c, inputs={name: at[n] for name, n in c.inputs.items()}) for c in conditions]
     return Enlisted(tuple(_said(rule) for rule in rules), tuple(derived), tables, tuple(placed))
+
+
+def with_rules(plan: Plan, rules: Sequence[RuleText], devices: Iterable[Watched]) -> Plan:
+    """Return the plan with these rules for these devices added."""
+    made = enlist(rules, devices, first_row=len(plan.rules))
+    return replace(
+        plan,
+        rules=(*plan.rules, *made.rules),
+        derived=(*plan.derived, *made.derived),
+        inputs=(*plan.inputs, *made.inputs),
+        conditions=(*plan.conditions, *made.conditions),
+    )
 
 
 def _said(rule: RuleText) -> Rule:

@@ -17,7 +17,7 @@ from detectors.rows import Floats, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    alpha = rows.spread(lanes["alpha"])
+    alpha = lanes.over(rows, "alpha")
     keep = 1.0 - alpha
     x = rows.value
     # The very first reading is the first mean.
@@ -25,7 +25,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     mean = rows.affine(keep, alpha * x, before)
     d = x - rows.before(mean, before)
     var = rows.affine(keep, keep * alpha * (d * d), lanes["v"])
-    y = d / np.maximum(np.sqrt(rows.before(var, lanes["v"])), rows.spread(lanes["floor"]))
+    y = d / np.maximum(np.sqrt(rows.before(var, lanes["v"])), lanes.over(rows, "floor"))
     lanes.set("m", rows.last(mean))
     lanes.set("v", rows.last(var))
     return lanes.known_after(y, rows, count="n", wanted="warmup")

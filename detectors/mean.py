@@ -15,9 +15,9 @@ from detectors.rows import Floats, History, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    above = rows.spread(lanes["above"])
+    above = lanes.over(rows, "above")
     held = np.where(np.isnan(above), lanes.x_before, (lanes.x_before > above) * 1.0)
-    seen = ~np.isnan(lanes.x_before) & (lanes.dt_s <= rows.spread(lanes["max_gap_s"]))
+    seen = ~np.isnan(lanes.x_before) & (lanes.dt_s <= lanes.over(rows, "max_gap_s"))
     dt = np.where(seen, lanes.dt_s, 0.0)
     area = np.where(seen, held * dt, 0.0)
     closes = lanes.opens(rows, "window_s", parts=30)

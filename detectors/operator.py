@@ -54,6 +54,11 @@ class Lanes:
         column: Floats = self._columns[self._names[name]]
         return column
 
+    def over(self, rows: Rows, name: str) -> Floats:
+        """Return a parameter or state as a column; a parameter that all lanes share as one number."""
+        same = self._same.get(name)
+        return rows.spread(self[name]) if same is None else np.asarray(same)
+
     def time(self, name: str) -> NDArray[np.int64]:
         """Return a column that holds whole numbers: nanoseconds or a count."""
         return self[name].view(np.int64)

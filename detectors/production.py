@@ -36,7 +36,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
 
     history = History(lanes.ring, lanes.time("kept"), keep)
     idle = rows.over_windows(judge, of_yesterday[:, None], history, lanes.exact)
-    margin = rows.spread(lanes["margin"])
+    margin = lanes.over(rows, "margin")
     on, off = x >= idle + margin, x < idle + 0.8 * margin
     works: Floats = rows.fill(on.astype(np.float64), on | off, lanes["works"])
     before = rows.before(works, lanes["works"])

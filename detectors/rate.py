@@ -15,7 +15,7 @@ from detectors.rows import Floats, Rows
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     y = rows.value - lanes.x_before
     y /= lanes.dt_s
-    y[lanes.dt_s > rows.spread(lanes["max_gap_s"])] = UNKNOWN
+    y[lanes.dt_s > lanes.over(rows, "max_gap_s")] = UNKNOWN
     return y
 
 

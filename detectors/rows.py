@@ -72,7 +72,7 @@ class Rows(Protocol):
         ...
 
     def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
-        """Return y with y = a·y_before + b."""
+        """Return y with y = a·y_before + b; a may be one number."""
         ...
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
@@ -188,6 +188,9 @@ class Rounds:
         return total
 
     def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
+        if len(self._sizes) == 1:
+            return a * carried + b
+        a = np.broadcast_to(a, len(b))
         y = np.empty(len(b))
         for r, n in zip(self._rounds, self._sizes, strict=True):
             out = y[r]
@@ -235,7 +238,9 @@ class Rounds:
                 if len(self._sizes) > 1:
                     quiet[lanes][~(np.abs(found) < quiet[lanes])] = -np.inf
             pushed = slice(0, n) if keep is None else np.flatnonzero(keep[r])
-            ring[self.lane[:n][pushed], :, taken[:n][pushed] % WINDOW] = values[r][pushed]
+            slot = self.lane[:n][pushed] * ring[0].size + taken[:n][pushed] % WINDOW
+            for m in range(values.shape[1]):
+                ring.reshape(-1)[slot + m * WINDOW] = values[r, m][pushed]
             taken[:n][pushed] += 1
         return y
 
@@ -299,6 +304,7 @@ class Scans:
 
     def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
         """Solve the unit lower bidiagonal system that the recurrence is: exactly the sequential operations."""
+        a = np.broadcast_to(a, len(b))
         band = np.empty((2, len(b)), order="F")
         band[0] = 1.0
         np.negative(a[1:], out=band[1, :-1])
@@ -320,14 +326,12 @@ class Scans:
         steps = np.zeros((_CHUNK, len(z) * n_chunks))
         sums = np.arange(len(z))[:, None]
         at = (within % _CHUNK) * (len(z) * n_chunks) + chunk + sums * n_chunks
-        np.put(steps, at, z)
-        a, low, high = _compose(steps, np.tile(np.repeat(cap, chunks), len(z)))
-        entry = _entries(
-            a[-1], low[-1], high[-1], first=(first + sums * n_chunks).ravel(), carried=carried.ravel()
-        )
-        a += entry
-        np.maximum(a, low, out=a)
-        np.minimum(a, high, out=a)
+        steps.reshape(-1)[at] = z
+        a, edges = _compose(steps, np.tile(np.repeat(cap, chunks), len(z)))
+        starts = (first + sums * n_chunks).ravel()
+        a += _entries(a[-1], edges[-1], first=starts, carried=carried.ravel())
+        np.maximum(a, edges[:, 0], out=a)
+        np.minimum(a, edges[:, 1], out=a)
         s: Floats = np.take(a, at)
         return s
 
@@ -390,37 +394,36 @@ class Scans:
         return np.logical_or.reduceat(column, self._first)
 
 
-def _compose(z: Floats, cap: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return, step by step, (a, b, c) of the map from each chunk's entry to there; z float64[steps, chunks]."""
-    a, low, high = np.empty_like(z), np.empty_like(z), np.empty_like(z)
+def _compose(z: Floats, cap: Floats) -> tuple[Floats, Floats]:
+    """Return, step by step, a and (b, c) of the map from each chunk's entry to there; z float64[steps, chunks]."""
+    a, edges = np.empty_like(z), np.empty((len(z), 2, z.shape[1]))
     a[0] = z[0]
     # One step maps what is low enough to 0, and what is high enough to the cap.
-    low[0], high[0] = 0.0, cap
+    edges[0, 0], edges[0, 1] = 0.0, cap
     for k in range(1, len(z)):
         np.add(a[k - 1], z[k], out=a[k])
-        for edge in (low, high):
-            np.add(edge[k - 1], z[k], out=edge[k])
-            np.maximum(edge[k], 0.0, out=edge[k])
-            np.minimum(edge[k], cap, out=edge[k])
-    return a, low, high
+        np.add(edges[k - 1], z[k], out=edges[k])
+        np.maximum(edges[k], 0.0, out=edges[k])
+        np.minimum(edges[k], cap, out=edges[k])
+    return a, edges
 
 
-def _entries(a: Floats, low: Floats, high: Floats, *, first: NDArray[np.intp], carried: Floats) -> Floats:
+def _entries(a: Floats, edges: Floats, *, first: NDArray[np.intp], carried: Floats) -> Floats:
     """Return what enters each chunk, by doubling over the chunks of each lane."""
     # Shift by one: what enters a chunk is what left the one before it; a lane starts with what it carries.
-    sum_, floor, roof = np.roll(a, 1), np.roll(low, 1), np.roll(high, 1)
-    sum_[first], floor[first], roof[first] = 0.0, carried, carried
+    sum_, edges = np.roll(a, 1), np.roll(edges, 1, axis=1)
+    sum_[first], edges[:, first] = 0.0, carried
     # A sum that was at 0 or at the cap within a chunk has forgotten what entered it.
-    bounded = floor == roof
+    bounded = edges[0] == edges[1]
     step = 1
     while not bounded.all():
         rows = np.flatnonzero(~bounded)
         source = rows - step
-        late, lows, highs = sum_[rows], floor[rows], roof[rows]
-        floors = np.minimum(highs, np.maximum(lows, floor[source] + late))
-        roofs = np.minimum(highs, np.maximum(lows, roof[source] + late))
-        sum_[rows] = sum_[source] + late
-        floor[rows], roof[rows] = floors, roofs
-        bounded[rows] = floors == roofs
+        low, high = edges[:, rows]
+        reached = np.minimum(high, np.maximum(low, edges[:, source] + sum_[rows]))
+        sum_[rows] += sum_[source]
+        edges[:, rows] = reached
+        bounded[rows] = reached[0] == reached[1]
         step *= 2
-    return floor
+    entry: Floats = edges[0]
+    return entry

@@ -16,8 +16,8 @@ from detectors.rows import Floats, Rows
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     # Where nothing is before it (NaN), a reading has not stayed: it begins a run.
-    stayed = np.abs(rows.value - lanes.x_before) <= rows.spread(lanes["eps"])
-    stayed &= lanes.dt_s <= rows.spread(lanes["max_gap_s"])
+    stayed = np.abs(rows.value - lanes.x_before) <= lanes.over(rows, "eps")
+    stayed &= lanes.dt_s <= lanes.over(rows, "max_gap_s")
     moved = ~stayed
     began = lanes.time("since")
     since = rows.fill(rows.t, moved, np.where(began == 0, rows.first(rows.t), began))

@@ -5,8 +5,8 @@
 exact for a current that is constant over dt; between two readings the current is the larger of the two, so that
 the level is never less than what was seen. theta = 1 is the level that the continuous limit k·I_B reaches after
 a long time; the trip time from a preload I_p is tau·ln((I² - I_p²) / (I² - (k·I_B)²)).
-After a gap longer than `max_gap_s` the level is held to what the larger of both readings makes of the gap. The
-first reading starts from cold (0); `preload` may say otherwise. Cooling uses the same tau.
+Over a gap the larger of both readings is taken for its whole length: unknown is never taken for cooling. The first
+reading starts from cold (0). Cooling uses the same tau.
 Source: IEC 60255-149 (formerly 60255-8), as makers' manuals give it.
 """
 
@@ -22,8 +22,8 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     # Nothing passes before the first reading.
     dt = np.where(np.isnan(lanes.x_before), 0.0, lanes.dt_s)
     current = np.fmax(np.abs(rows.value), np.abs(lanes.x_before))
-    current /= rows.spread(lanes["k_ib"])
-    cooled = np.expm1(-dt / rows.spread(lanes["tau_s"]))
+    current /= lanes.over(rows, "k_ib")
+    cooled = np.expm1(-dt / lanes.over(rows, "tau_s"))
     theta = rows.affine(1.0 + cooled, -cooled * (current * current), lanes["theta"])
     lanes.set("theta", rows.last(theta))
     return theta

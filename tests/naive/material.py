@@ -25,6 +25,12 @@ def same_state(one, other):
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
+def close_state(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
 class Stream:
     """Batches that follow each other: per series, time only goes on."""
 

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive.material import SECOND, START, Stream, joined, lines, same_state
+from naive.cases import CASES
+from naive.material import SECOND, START, Stream, close_state, joined, lines, same_state
 
 from core.batch import Batch
 from core.events import Rule
 from detectors.anomaly import Anomaly, Watched
 from detectors.anomaly_score import Tuning
 from detectors.bank import Bank
-from detectors.plan import Plan, Silences, Thresholds
+from detectors.plan import Derived, Plan, Silences, Thresholds
 from detectors.staleness import Staleness
 
 N_SERIES = 12
@@ -72,7 +73,23 @@ def warm_anomaly():
     return detector
 
 
+def methods_plan():
+    """Every method on every series, each behind two limits; parameters that differ by series."""
+    series = np.arange(1, N_SERIES, dtype=np.int32)
+    tables = []
+    for n, (name, (params, limit)) in enumerate(CASES.items()):
+        rows = [
+            {"rule": n, "series": row, "level": 2 + high, "limit": limit * (1 if high else -1), "high": high,
+             "deadband": 0.1, "on_delay": 9 * SECOND * high}
+            for row in range(len(series)) for high in (True, False)
+        ]  # fmt: skip
+        given = {key: np.array([values[s % 2] for s in series]) for key, values in params.items()}
+        tables.append(Derived(name, series, given, Thresholds.rows(rows)))
+    return Plan(rules=tuple(Rule(name, "", "") for name in CASES), derived=tuple(tables))
+
+
 SPECIMENS = {
+    "methods": (lambda: Bank(methods_plan(), now=START), Bank),
     "anomaly": (warm_anomaly, Anomaly),
     "thresholds": (lambda: Bank(limits_plan(), now=START), Bank),
     "staleness": (
@@ -100,7 +117,7 @@ def ordered(*found):
 
 
 @every_detector
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32), deliveries=deliveries)
 def test_splitting_a_batch_changes_nothing(name, seed, deliveries):
     make, _ = SPECIMENS[name]
@@ -111,8 +128,11 @@ def test_splitting_a_batch_changes_nothing(name, seed, deliveries):
         a, b = stream.batch(first), stream.batch(second)
         together = lines(whole.step(joined(a, b), now))
         apart = ordered(lines(split.step(a, now)), lines(split.step(b, now)))
-        assert ordered(together) == apart
-    same_state(whole.snapshot(), split.snapshot())
+        if name == "methods":  # scans and rounds round differently in the last digits
+            assert [line[:8] for line in ordered(together)] == [line[:8] for line in apart]
+        else:
+            assert ordered(together) == apart
+    (close_state if name == "methods" else same_state)(whole.snapshot(), split.snapshot())
 
 
 @every_detector

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import RuleError
+from detectors.methods import OPERATORS
 from detectors.rulebook import read_pack, read_packs, shipped
 from detectors.ruletest import SHOWS, expand, read_cases, run, survivors
 from registry.signals import catalogue
@@ -106,3 +107,20 @@ def test_one_id_in_two_packs_is_refused(tmp_path):
         (tmp_path / f"{name}.yaml").write_text(GOOD, "utf-8")
     with pytest.raises(RuleError, match="also in"):
         read_packs([tmp_path / "a.yaml", tmp_path / "b.yaml"], UNITS)
+
+
+def test_the_examples_of_the_page_are_good_rules_and_a_passing_test(tmp_path):
+    page = (ROOT / "docs/rules.md").read_text("utf-8")
+    pack, tests = (part.partition("```")[0] for part in page.split("```yaml\n")[1:3])
+    (tmp_path / "pack.yaml").write_text(pack, "utf-8")
+    (tmp_path / "tests.yaml").write_text(tests, "utf-8")
+    assert [rule.code for rule in read_pack(tmp_path / "pack.yaml", UNITS)] == ["X-01", "X-02"]
+    (case,) = read_cases(tmp_path / "tests.yaml")
+    assert run(case, RULES[case.rule]) == ()
+
+
+def test_the_page_names_every_method_and_parameter():
+    page = (ROOT / "docs/rules.md").read_text("utf-8")
+    for name, method in OPERATORS.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert all(f"`{parameter}`" in row for parameter in method.params)
