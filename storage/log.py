@@ -96,7 +96,7 @@ def is_empty(connection: psycopg.Connection[Any]) -> bool:
 def _hole(after: int, seq: int) -> BrokenError:
     return BrokenError(
         f"batch_log has no seq {after + 1}, though {seq} was committed: it was deleted by hand. Restore the database"
-        " from its backup, or empty the tables checkpoint and batch_log to start the detectors afresh."
+        " from its backup, or empty checkpoint, checkpoint_chunk and batch_log to start the detectors afresh."
     )
 
 

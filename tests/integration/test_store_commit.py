@@ -270,7 +270,8 @@ def test_two_who_need_a_new_partition_at_once_make_it_once(store, database):
         with pytest.raises(TimeoutError):
             committed.result(0.2)
         housekeeping.commit()
-        assert committed.result(20).stored == {1: 1}
+        outcome = committed.result(20)
+    assert (outcome.stored, outcome.asked_all) == ({1: 1}, False)
 
 
 def test_the_ledger_is_the_same_before_and_after_it_is_brought_up_to_date(store, database):
