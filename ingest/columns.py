@@ -66,6 +66,14 @@ class Reply(NamedTuple):
     retain: bool = False
 
 
+class Presence(NamedTuple):
+    """What we say about ourselves on a topic, retained: while connected, and when we are gone (the MQTT will)."""
+
+    topic: str
+    online: bytes
+    offline: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """How far a reading's own time may lie from ours, ns."""

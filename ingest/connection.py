@@ -21,7 +21,7 @@ import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from ingest.columns import UNREADABLE_TOPIC, Message
+from ingest.columns import UNREADABLE_TOPIC, Message, Presence, Reply
 from ingest.inlet import Chunk, Inlet
 from ingest.settings import BrokerSettings
 
@@ -50,6 +50,8 @@ class Statistics:
     pauses: int = 0  # the queue was full, reading stopped
     refused_connections: int = 0
     refused_filters: int = 0
+    replies: int = 0  # published by us: answers, commands, our presence
+    refused_replies: int = 0
 
 
 class Connection:
@@ -58,7 +60,10 @@ class Connection:
     def __init__(
         self, broker: BrokerSettings, filters: Sequence[str], inlet: Inlet,
         *, statistics: Statistics, receipts: deque[Receipt], wake: socket.socket, clock: Callable[[], int],
+        outgoing: deque[Reply] | None = None, presence: Presence | None = None,
     ) -> None:  # fmt: skip
+        self.outgoing = outgoing if outgoing is not None else deque()
+        self.presence = presence
         self.broker, self.filters, self.inlet = broker, filters, inlet
         self.statistics, self.receipts, self.wake, self.clock = statistics, receipts, wake, clock
         self.reached = False  # somebody listens there
@@ -127,6 +132,8 @@ class Connection:
             return
         # paho closes its descriptor as soon as DISCONNECT is written; a second one keeps the line open.
         with socket.socket(fileno=os.dup(sock.fileno())) as line, suppress(OSError, ValueError):
+            if self.presence and self.accepted:
+                self._publish(Reply(self.presence.topic, self.presence.offline, retain=True))
             self._client.disconnect()
             self._client.loop_write()
             sock.close()
@@ -142,6 +149,8 @@ class Connection:
         client.connect_timeout = self.broker.connect_timeout_s
         if self.broker.username:
             client.username_pw_set(self.broker.username, self.broker.password or None)
+        if self.presence:
+            client.will_set(self.presence.topic, self.presence.offline, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -185,8 +194,21 @@ class Connection:
                     self.statistics.acknowledged += 1
                 else:
                     self.statistics.stale_acks += message.mid != 0
+        self._send()
         if not self._lost and self._client.want_write():
             self._client.loop_write()
+
+    def _send(self) -> None:
+        """Publish what senders wait for.  It is sent once: who gets no answer sends its data again."""
+        while self.outgoing and self.subscribed and not self._lost:
+            self._publish(self.outgoing.popleft())
+
+    def _publish(self, reply: Reply) -> None:
+        try:
+            self._client.publish(reply.topic, reply.payload, qos=1, retain=reply.retain)
+            self.statistics.replies += 1
+        except ValueError:  # a topic that a message brought along may be none
+            self.statistics.refused_replies += 1
 
     def _on_message(self, _client: mqtt.Client, _userdata: Any, packet: mqtt.MQTTMessage) -> None:
         """Take a message, unless it is a copy of one that still waits here for its commit.
@@ -234,6 +256,8 @@ class Connection:
             self.problem = f"the broker refuses the filters {', '.join(refused)}: permissions, or its limits"
             log.error("subscription refused", filters=refused, client_id=self.broker.client_id)
             self._lost = not self.subscribed
+        if self.presence and self.subscribed:
+            self._publish(Reply(self.presence.topic, self.presence.online, retain=True))
 
     def _on_disconnect(
         self, _client: mqtt.Client, _userdata: Any, _flags: Any, code: Any, _properties: Any

@@ -19,7 +19,7 @@ from contextlib import suppress
 import structlog
 
 from core.time import clock_ns
-from ingest.columns import Message
+from ingest.columns import Message, Presence, Reply
 from ingest.connection import Connection, Receipt, Statistics
 from ingest.feed import Feed
 from ingest.inlet import Chunk, Inlet
@@ -27,6 +27,8 @@ from ingest.settings import BrokerSettings, IngestSettings
 
 log = structlog.get_logger("ingest")
 
+# Answers that wait for the broker to come back; older ones go, and their senders ask again.
+MOST_OUTGOING = 10_000
 # So many accepted connections in a row that the broker closed soon: somebody else uses our client id.
 TAKEOVER_AFTER = 3
 
@@ -35,8 +37,9 @@ class Session:
     """The thread and what it shares with the worker; `start` once, `close` once."""
 
     def __init__(
-        self, broker: BrokerSettings, settings: IngestSettings, clock: Callable[[], int] = clock_ns
-    ) -> None:
+        self, broker: BrokerSettings, settings: IngestSettings, clock: Callable[[], int] = clock_ns,
+        *, presence: Callable[[int], Presence] | None = None,
+    ) -> None:  # fmt: skip
         self.broker = broker
         self.filters = [Feed(*entry).subscription for entry in settings.filters]
         self.inlet = Inlet(settings.queue_messages, settings.queue_bytes)
@@ -45,6 +48,8 @@ class Session:
         self._n_taken_over = 0
         self._clock = clock
         self._receipts: deque[Receipt] = deque()
+        self._outgoing: deque[Reply] = deque(maxlen=MOST_OUTGOING)
+        self._presence = presence
         self._ending = threading.Event()
         self._connection: Connection | None = None
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -102,6 +107,12 @@ class Session:
         self._receipts.append((connection, messages))
         self._wake()
 
+    def publish(self, replies: Sequence[Reply]) -> None:
+        """Have answers published; from any thread."""
+        if replies:
+            self._outgoing.extend(replies)
+            self._wake()
+
     def close(self) -> None:
         """Acknowledge what may be, disconnect, end the thread; the broker keeps the session."""
         self._ending.set()
@@ -142,7 +153,8 @@ class Session:
         """Connect and serve until that connection is lost; return what is left of it."""
         connection = Connection(
             self.broker, self.filters, self.inlet, statistics=self.statistics,
-            receipts=self._receipts, wake=self._wake_reader, clock=self._clock,
+            receipts=self._receipts, wake=self._wake_reader, clock=self._clock, outgoing=self._outgoing,
+            presence=self._presence(self._clock()) if self._presence else None,
         )  # fmt: skip
         try:
             connection.open()

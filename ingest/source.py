@@ -8,13 +8,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from core.batch import Batch
 from core.time import DAY, clock_ns, seconds
 from ingest.batcher import Closed, Closing, Delivery
-from ingest.columns import Message, Tolerance
+from ingest.columns import Message, Presence, Reply, Tolerance
 from ingest.decode import Decoder
+from ingest.feed import Feed
+from ingest.formats.sparkplug import presence
 from ingest.inlet import Chunk
 from ingest.order import Order
 from ingest.session import Session
@@ -35,7 +38,7 @@ class Source:
             settings.filters, catalog, tolerance=tolerance, max_payload_bytes=settings.max_payload_bytes
         )
         self.order = Order(seconds(settings.historical_after_s))
-        self.session = Session(broker, settings, clock)
+        self.session = Session(broker, settings, clock, presence=_presence(settings))
         self.closing = Closing(settings)
         self._clock = clock
         self._ending = threading.Event()
@@ -147,13 +150,20 @@ class Source:
             duplicates=ordered.duplicates, messages=len(messages), now=now,
             connected=self.session.connected or bool(messages),
             first_arrived=messages[0].arrived if messages else now,
-            ack=lambda: self._acknowledge(number, chunks),
+            ack=lambda: self._acknowledge(number, chunks, rows.replies),
         )  # fmt: skip
         self._unacknowledged[number] = delivery
         return delivery
 
-    def _acknowledge(self, number: int, chunks: list[Chunk]) -> None:
+    def _acknowledge(self, number: int, chunks: list[Chunk], replies: Sequence[Reply]) -> None:
         if self._unacknowledged.pop(number, None) is None:
             return
         for chunk in chunks:
             self.session.acknowledge(chunk.connection, chunk.messages)
+        self.session.publish(replies)
+
+
+def _presence(settings: IngestSettings) -> Callable[[int], Presence] | None:
+    """Return how we say to Sparkplug nodes that we are there; None when no feed names us."""
+    host = next((feed.host for entry in settings.filters if (feed := Feed(*entry)).host), "")
+    return partial(presence, host) if host else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from core.batch import Quality
 from core.reject import Reason
 from core.time import MS, SECOND
-from ingest.columns import ABSENT, Columns, Message, Reply
+from ingest.columns import ABSENT, Columns, Message, Presence, Reply
 from ingest.feed import Feed
 from ingest.formats.contract import Refusal, Refusing, brief
 from ingest.formats.names import AS_IS, Meaning, Readings, load_names
@@ -379,11 +379,7 @@ def _instant(t: int) -> int:
     return t or ABSENT
 
 
-def state_topic(host: str) -> str:
-    """Return where a host application says whether it is there."""
-    return f"{NAMESPACE}/STATE/{host}"
-
-
-def state(*, online: bool, t: int) -> bytes:
-    """Return what it says there; the will holds the time of its birth."""
-    return f'{{"online":{"true" if online else "false"},"timestamp":{t // MS}}}'.encode()
+def presence(host: str, t: int) -> Presence:
+    """Return what we publish as the host application of that name, born at t ns."""
+    online, offline = (f'{{"online":{word},"timestamp":{t // MS}}}'.encode() for word in ("true", "false"))
+    return Presence(f"{NAMESPACE}/STATE/{host}", online, offline)
