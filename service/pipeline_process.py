@@ -18,6 +18,7 @@ from ingest.settings import BrokerSettings, IngestSettings
 from ingest.source import Source
 from registry.load import load_catalog, registry_version
 from service.config import Config
+from service.feeds import feeds_of
 from service.keeper import Keeper
 from service.metrics import PipelineMetrics
 from service.pipeline import Pace, Pipeline, Terms
@@ -112,7 +113,7 @@ def ingest_settings(config: Config) -> IngestSettings:
     """Return what ingest needs of the configuration."""
     chosen = config.ingest
     return IngestSettings(
-        filters=tuple((source.filter, source.format) for source in config.sources),
+        filters=feeds_of(config),
         batch_messages=chosen.batch_messages,
         batch_bytes=chosen.batch_bytes,
         flush_s=chosen.flush_s,
@@ -134,7 +135,10 @@ def broker_settings(config: Config) -> BrokerSettings:
         client_id=mqtt.client_id,
         username=mqtt.username,
         password=mqtt.password,
-        ca_file=mqtt.ca_file,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file if mqtt.tls else "",
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
         keepalive_s=mqtt.keepalive_s,
         settle_s=mqtt.settle_s,
     )
