@@ -42,6 +42,7 @@ class Reject:
     arrived : int      arrival time, ns
     reason : Reason
     detail : str       what is wrong with it, in one line for the engineer on site
+    n : int            for how many messages it stands: one of a flood is kept, and all are counted
     """
 
     gateway: int
@@ -50,3 +51,4 @@ class Reject:
     arrived: int
     reason: Reason
     detail: str = ""
+    n: int = 1

@@ -40,7 +40,8 @@ _COUNT = f"SELECT count(*) FROM registry_credential WHERE gateway_id = %(gateway
 _LIST = """SELECT g.code, c.serial, c.created, c.expires, c.revoked, c.note
     FROM registry_gateway g JOIN registry_credential c ON c.gateway_id = g.id
     WHERE %(code)s::text IS NULL OR g.code = %(code)s ORDER BY g.code, c.serial"""
-_GRANTS = f"""SELECT g.code, c.serial, c.bcrypt, c.pbkdf2, g.shared_topics, c.expires
+_GRANTS = f"""SELECT g.code, c.serial, c.bcrypt, c.pbkdf2, g.shared_topics, c.expires,
+        ARRAY(SELECT d.code FROM registry_device d WHERE d.gateway_id = g.id AND d.active ORDER BY d.code)
     FROM registry_credential c
     JOIN registry_gateway g ON g.id = c.gateway_id AND g.active
     JOIN registry_enterprise e ON e.id = g.enterprise_id AND e.active
@@ -87,6 +88,7 @@ class Grant:
 
     shared_topics : bool     the gateway may publish on topics that name no gateway
     expires : None = never
+    devices : codes of the devices behind the gateway
     """
 
     gateway: str
@@ -95,6 +97,7 @@ class Grant:
     pbkdf2: str
     shared_topics: bool
     expires: datetime | None
+    devices: tuple[str, ...] = ()
 
 
 def user_name(gateway: str, serial: int) -> str:
@@ -166,8 +169,8 @@ def listed(connection: psycopg.Connection[Any], gateway: str | None = None) -> l
 def grants(connection: psycopg.Connection[Any], now: datetime) -> list[Grant]:
     """Return whom a broker lets in now, in a fixed order: valid credentials of gateways in service."""
     return [
-        Grant(code, user_name(code, serial), *rest)
-        for code, serial, *rest in _rows(connection, _GRANTS, {"now": now})
+        Grant(code, user_name(code, serial), bcrypt_, pbkdf2, shared, expires, tuple(devices))
+        for code, serial, bcrypt_, pbkdf2, shared, expires, devices in _rows(connection, _GRANTS, {"now": now})
     ]
 
 

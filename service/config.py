@@ -27,6 +27,7 @@ SecretText = Annotated[str, Secret()]
 
 # MQTT numbers its packets with 16 bits.
 MOST_PENDING = 65_535
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Mqtt:
     port              1883 is customary, 8883 with TLS
     username          empty: none
     password          give it in FENGSUI_MQTT__PASSWORD_FILE rather than here
-    client_id         names our persistent session: two pipelines must not share one
+    client_id         names our persistent session: two pipelines must not share one. Keep it to yourself: whoever may
+                      connect and knows it can end the session. `fengsui up` adds random letters to the default
     keepalive_s       the broker holds us for dead after one and a half times this
     max_ack_pending   messages sent to us and not yet committed, for each source; # counts twice; 65535 in all
     ack_wait_s        the embedded broker sends again what we have not acknowledged after this
@@ -47,6 +49,11 @@ class Mqtt:
     ca_file           certificates to trust; empty: those of the system
     cert_file         our own certificate, where the broker asks for one
     key_file          the key of our own certificate
+    anonymous         gateways may publish without credentials (docs/security.md); `fengsui up`: on loopback only
+    users_file        what `fengsui run gatekeeper` writes: who may connect, for nats-server to include
+    pid_file          nats-server's pid_file: it is told to read users_file again; empty: tell it yourself
+    log_file          nats-server's log_file, from which refused publishes are counted; empty: they are not
+    monitor_url       nats-server's monitoring address, which tells whose a refused publish was
     """
 
     host: str = "127.0.0.1"
@@ -62,6 +69,11 @@ class Mqtt:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    anonymous: bool = True
+    users_file: str = ""
+    pid_file: str = ""
+    log_file: str = ""
+    monitor_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +225,9 @@ class Console:
     port         8080 is customary
     public_url   how people's phones reach the console; in the links of notifications
     hosts        names under which it may be asked
+    silent_after_s   a gateway that said nothing for so long is shown as silent
+    sign_in_attempts  wrong passwords per account or address in sign_in_window_s; then neither is asked for a while
+    sign_in_window_s  see sign_in_attempts
     secret_key   signs sessions and links; empty: a new one at each start, everybody has to sign in again, and the
                  links of notifications ask for an account
     link_hours   so long the link of a notification lets its recipient answer without an account
@@ -222,6 +237,9 @@ class Console:
     port: Port = 8080
     public_url: str = ""
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    silent_after_s: Seconds = 180.0
+    sign_in_attempts: Annotated[int, Between(1, 1000)] = 10
+    sign_in_window_s: Seconds = 300.0
     secret_key: SecretText = field(default="", repr=False)
     link_hours: Annotated[float, Between(0.01, 8760)] = 72.0
 
@@ -256,11 +274,17 @@ class Log:
 class Embedded:
     """Only for `fengsui up`, which brings its own broker and database.
 
-    mqtt_host        where the broker listens; 0.0.0.0: everybody in the network; set [mqtt] password then
-    postgres_port    PostgreSQL also listens on this loopback port, for Grafana; 0: on its unix socket only
+    mqtt_host            where the broker listens; 0.0.0.0: everybody in the network; needs [mqtt] anonymous = false
+    mqtt_cert_file       the broker's certificate: it speaks TLS only; names [mqtt] host too, where we find it
+    mqtt_key_file        the key of that certificate
+    mqtt_client_ca_file  gateways must have a certificate that this authority has signed, beside their password
+    postgres_port        PostgreSQL also listens on this loopback port, for Grafana; 0: on its unix socket only
     """
 
     mqtt_host: str = "127.0.0.1"
+    mqtt_cert_file: str = ""
+    mqtt_key_file: str = ""
+    mqtt_client_ca_file: str = ""
     postgres_port: Annotated[int, Between(0, 65535)] = 5433
 
 
@@ -338,6 +362,7 @@ def check(config: Config, where: str) -> None:
     _check_sources(config, where)
     _check_times(config, where)
     _check_channels(config, where)
+    _check_identity(config, where)
     url = config.console.public_url
     if url and not url.startswith(("http://", "https://")):
         raise ConfigError(
@@ -353,6 +378,27 @@ def _check_pending(config: Config, where: str) -> None:
             f"{config.mqtt.max_ack_pending} for each of {len(config.sources)} sources (# counts twice) "
             f"is {pending}, and a session has {MOST_PENDING}",
             f"Set it to {config.mqtt.max_ack_pending * MOST_PENDING // pending} or less",
+        )
+
+
+def _check_identity(config: Config, where: str) -> None:
+    """Refuse an open door to the network, and half a certificate."""
+    mqtt, embedded = config.mqtt, config.embedded
+    if mqtt.anonymous and embedded.mqtt_host not in LOOPBACK:
+        raise ConfigError(
+            f"{where} [mqtt] anonymous",
+            f"is true, and the broker would listen on {embedded.mqtt_host}: everybody in the network could publish",
+            "Set anonymous = false, and give each gateway its credentials: `fengsui gateway add`",
+        )
+    if bool(embedded.mqtt_cert_file) != bool(embedded.mqtt_key_file):
+        raise ConfigError(
+            f"{where} [embedded] mqtt_cert_file", "has no mqtt_key_file, or the other way round", "Set both"
+        )
+    if embedded.mqtt_client_ca_file and not embedded.mqtt_cert_file:
+        raise ConfigError(
+            f"{where} [embedded] mqtt_client_ca_file",
+            "asks gateways for certificates, and the broker has none itself",
+            "Set mqtt_cert_file and mqtt_key_file",
         )
 
 

@@ -179,6 +179,7 @@ def run(
         wish = Wish()
         state = State(folder, up.settle(config, folder, claims), on_change)
         broker, database = up.servers(state.config, folder, claims, wish.stop)
+        state.config = up.with_broker(state.config, broker)
         supervisor = Supervisor(
             servers=[Child("postgres", database), Child("nats", broker)],
             prepare=lambda: state.prepare(database.dsn(), demo=demo, give_up=wish.stop),

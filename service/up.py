@@ -8,18 +8,23 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from core.errors import ServerError
+from service.broker_auth import ANONYMOUS
 from service.child import Child, Program
 from service.config import Config, Console, Embedded, Metrics, Mqtt
 from service.config_text import to_toml
 from service.embedded.nats import Nats, NatsSettings
 from service.embedded.port import Claims, free_port
 from service.embedded.postgres import Postgres
+from service.gatekeeper import terms_of
 from service.orm import write_secret
 from service.status import addresses, reachable
 
 LOOPBACK = "127.0.0.1"
+SERVICE_USER = "fengsui"
+USERS_FILE = "users.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,10 @@ class Folder:
     @property
     def state(self) -> Path:
         return self.path / "up.json"
+
+    @property
+    def town_credentials(self) -> Path:
+        return self.path / "town_credentials.json"
 
     @property
     def admin_password(self) -> Path:
@@ -70,9 +79,8 @@ def settle(config: Config, folder: Folder, claims: Claims) -> Config:
         config,
         mqtt=replace(
             mqtt,
-            host=reachable(embedded.mqtt_host),
             port=settled("[mqtt] port", mqtt.port, Mqtt().port, embedded.mqtt_host),
-            tls=False,
+            **_identity(config, folder),
         ),
         console=replace(
             console,
@@ -100,10 +108,28 @@ def settle(config: Config, folder: Folder, claims: Claims) -> Config:
     )
 
 
+def _identity(config: Config, folder: Folder) -> dict[str, Any]:
+    """Return how our own programs reach the broker and who they are there."""
+    mqtt, embedded = config.mqtt, config.embedded
+    tls = bool(embedded.mqtt_cert_file)
+    # Whoever knows the client id of a session can end it, with all that it holds.
+    secret_id = f"{mqtt.client_id}-{folder.secret('mqtt_client_id')[:16]}"
+    return {
+        "host": mqtt.host if tls else reachable(embedded.mqtt_host),
+        "username": mqtt.username or SERVICE_USER,
+        "password": mqtt.password or folder.secret("mqtt_password"),
+        "client_id": secret_id if mqtt.client_id == Mqtt().client_id else mqtt.client_id,
+        "tls": tls,
+        "ca_file": (mqtt.ca_file or embedded.mqtt_cert_file) if tls else "",
+        "users_file": str(folder.path / "nats" / USERS_FILE),
+    }
+
+
 def servers(
     config: Config, folder: Folder, claims: Claims, give_up: Callable[[], bool]
 ) -> tuple[Nats, Postgres]:
     """Return broker and database of the folder, not started."""
+    _first_users(config)
     broker = Nats(
         folder.path / "nats",
         host=config.embedded.mqtt_host,
@@ -112,8 +138,11 @@ def servers(
         settings=NatsSettings(
             max_ack_pending=config.mqtt.max_ack_pending,
             ack_wait_s=config.mqtt.ack_wait_s,
-            username=config.mqtt.username,
-            password=config.mqtt.password,
+            users_file=USERS_FILE,
+            anonymous=ANONYMOUS if config.mqtt.anonymous else "",
+            cert_file=_absolute(config.embedded.mqtt_cert_file),
+            key_file=_absolute(config.embedded.mqtt_key_file),
+            client_ca_file=_absolute(config.embedded.mqtt_client_ca_file),
         ),
         log=folder.log("nats"),
         give_up=give_up,
@@ -127,6 +156,31 @@ def servers(
     return broker, database
 
 
+def with_broker(config: Config, broker: Nats) -> Config:
+    """Return the configuration with where the broker says what it does."""
+    mqtt = replace(
+        config.mqtt,
+        pid_file=str(broker.pid_file),
+        log_file=str(broker.log),
+        monitor_url=broker.monitor_url,
+    )
+    return replace(config, mqtt=mqtt)
+
+
+def _first_users(config: Config) -> None:
+    """Let our own programs in before the gatekeeper has read the registry for the first time."""
+    file = Path(config.mqtt.users_file)
+    # The one of last time stays: gateways need not wait for the gatekeeper.
+    if file.exists() and (not config.mqtt.anonymous or f'"{ANONYMOUS}"' in file.read_text(encoding="utf-8")):
+        return
+    write_secret(file, terms_of(config).text(()))
+
+
+def _absolute(file: str) -> str:
+    """Return a file's whole path: the broker has a folder of its own."""
+    return str(Path(file).absolute()) if file else ""
+
+
 def write_config(config: Config, folder: Folder) -> None:
     """Write what our programs and the other commands read while we run; it holds secrets."""
     write_secret(folder.config, "# Written by `fengsui up`, gone when it ends.\n\n" + to_toml(config))
@@ -135,18 +189,20 @@ def write_config(config: Config, folder: Folder) -> None:
 def preparation(folder: Folder, *, demo: bool) -> Program:
     """Return the program that makes tables, first user and demo town, and ends."""
     words = ["migrate", "--config", str(folder.config), "--admin-password-file", str(folder.admin_password)]
-    return _program("migrate", words + (["--demo-town"] if demo else []), folder)
+    town = ["--demo-town", "--demo-credentials", str(folder.town_credentials)]
+    return _program("migrate", words + (town if demo else []), folder)
 
 
 def programs(folder: Folder, *, demo: bool) -> list[Child]:
     """Return what runs beside the servers, in the order of starting."""
     children = [
         Child(name, _program(name, ["run", name, "--config", str(folder.config)], folder))
-        for name in ("pipeline", "notifier", "console")
+        for name in ("gatekeeper", "pipeline", "notifier", "console")
     ]
     if demo:
         backlog = str(folder.path / "town.backlog")
         words = ["run", "town", "--config", str(folder.config), "--backlog", backlog]
+        words += ["--credentials", str(folder.town_credentials)]
         children.append(Child("town", _program("town", words, folder)))
     return children
 

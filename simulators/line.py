@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from aiomqtt import Client, MqttError, Will
+from aiomqtt import Client, MqttError, TLSParameters, Will
 
 KEEP_ALIVE_S = 30
 TIMEOUT_S = 20.0
@@ -16,12 +16,17 @@ TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where the broker is and who we are there."""
+    """Where the broker is and who we are there; `ca_file` None = no TLS."""
 
     host: str = "127.0.0.1"
     port: int = 1883
     username: str | None = None
     password: str | None = None
+    ca_file: str | None = None
+
+    def signed(self, username: str | None = None, password: str | None = None) -> Line:
+        """Return the line under somebody's own name; without one, as it is."""
+        return replace(self, username=username, password=password) if username else self
 
 
 class Connection:
@@ -79,6 +84,7 @@ async def connected(
         identifier=identifier,
         username=line.username,
         password=line.password,
+        tls_params=TLSParameters(line.ca_file) if line.ca_file else None,
         keepalive=KEEP_ALIVE_S,
         timeout=TIMEOUT_S,
         max_inflight_messages=window,

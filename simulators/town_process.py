@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,33 +56,38 @@ def run(
     calm: bool = False,
     username: str | None = None,
     password: str | None = None,
+    credentials: Path | None = None,
+    ca_file: str | None = None,
 ) -> None:
     """Run the town until SIGINT or SIGTERM.
 
     file      registry file of the town, None = simulators/town.toml; import the same file into the registry
     backlog   where messages wait for their PUBACK over a restart, None = in memory
     calm      nothing goes wrong
+    credentials   JSON, gateway -> [user name, password]; None = `username` and `password` for all
+    ca_file   who signed the broker's certificate, None = no TLS
     Raises TownError when no model gives what the file asks for.  A broker that is away is waited for.
     """
-    line = Line(host, port, username, password)
+    line = Line(host, port, username, password, ca_file)
+    own = json.loads(credentials.read_text(encoding="utf-8")) if credentials else {}
     clock = Clock(time.time(), speed)
     model = town.Town(town.read(file), seed=seed, start=clock.start, calm=calm)
     store = Backlog(backlog)
     try:
-        asyncio.run(_run(model, clock, line, store))
+        asyncio.run(
+            _run(model, clock, {code: line.signed(*own.get(code, ())) for code in model.plants}, store)
+        )
     finally:
         store.close()
 
 
-async def _run(model: town.Town, clock: Clock, line: Line, store: Backlog) -> None:
+async def _run(model: town.Town, clock: Clock, lines: Mapping[str, Line], store: Backlog) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    gateways = {code: Gateway(code, line=line, backlog=store) for code in model.plants}
-    log.info(
-        "town awake", gateways=len(gateways), sensors=len(model.sensors), broker=f"{line.host}:{line.port}"
-    )
+    gateways = {code: Gateway(code, line=line, backlog=store) for code, line in lines.items()}
+    log.info("town awake", gateways=len(gateways), sensors=len(model.sensors))
     tasks = [loop.create_task(gateway.run(), name=gateway.code) for gateway in gateways.values()]
     tasks.append(loop.create_task(_measure(model, clock, gateways), name="measure"))
     tasks.append(loop.create_task(_report(gateways, store), name="report"))

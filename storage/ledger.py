@@ -77,7 +77,9 @@ def tally(
     received, duplicates    readings per gateway, as ingest counted them
     """
     owner = gateway_of[batch.series]
-    refused = Counter(reject.gateway for reject in rejects)
+    refused: Counter[int] = Counter()
+    for reject in rejects:
+        refused[reject.gateway] += reject.n
     size = 1 + max(
         int(owner.max(initial=0)),
         max(received, default=0),

@@ -24,6 +24,9 @@ def migrate(
     demo_town: Annotated[
         bool, typer.Option("--demo-town", help="Import the simulated town, if there is none.")
     ] = False,
+    demo_credentials: Annotated[
+        Path | None, typer.Option(help="Give the town's gateways credentials, and write them into this file.")
+    ] = None,
 ) -> None:
     """Bring the database to this version's tables. Safe to run again; run it before the new version starts.
 
@@ -32,7 +35,8 @@ def migrate(
     from service import orm
     from service.config import load
 
-    orm.setup(load(config))
+    settings = load(config)
+    orm.setup(settings)
     orm.migrate()
     print("tables: up to date")
     if admin_password_file and orm.make_admin(admin_password_file):
@@ -42,3 +46,8 @@ def migrate(
             "demo town: "
             + ("imported" if orm.import_demo_town() else "not imported, the registry is not empty")
         )
+    if demo_credentials:
+        from service.demo import give_credentials
+
+        n = give_credentials(settings.database.dsn, demo_credentials)
+        print(f"credentials of the demo town: {n} made, in {demo_credentials}")

@@ -63,7 +63,20 @@ def console(config: ConfigFile = None) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,
+            lifespan="off",
         )
+
+    _run(config, work)
+
+
+@app.command()
+def gatekeeper(config: ConfigFile = None) -> None:
+    """Write for the broker who may connect, and have it read again whenever the registry changes."""
+
+    def work(settings: Config) -> None:
+        from service.gatekeeper import run
+
+        run(settings)
 
     _run(config, work)
 
@@ -74,6 +87,10 @@ def town(
     *,
     backlog: Annotated[
         Path | None, typer.Option(help="File in which messages wait for their PUBACK; without it, in memory.")
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(help="File with each gateway's credentials; without it all use those of [mqtt]."),
     ] = None,
     speed: Annotated[float, typer.Option(help="How much faster than the wall clock the town lives.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Another seed is another story.")] = 1,
@@ -89,6 +106,8 @@ def town(
             settings.mqtt.port,
             username=settings.mqtt.username or None,
             password=settings.mqtt.password or None,
+            credentials=credentials,
+            ca_file=settings.mqtt.ca_file if settings.mqtt.tls else None,
             backlog=backlog,
             speed=speed,
             seed=seed,

@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from service.embedded.port import free_port
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 _READY = "Server is ready"
+_LOG_LIMIT_BYTES = 64 << 20
 # CONNECT of MQTT 3.1.1, clean session, keep alive 5 s, client id "fengsui-probe"; any CONNACK is an answer.
 _CONNECT = b"\x10\x19\x00\x04MQTT\x04\x02\x00\x05\x00\x0dfengsui-probe"
 
@@ -34,6 +36,10 @@ class NatsSettings:
                            the sum of a session must not exceed 65535
     ack_wait_s : float     an unacknowledged message is sent again after this, also on a living connection: well
                            above the slowest transaction
+    username, password     the one user there is, "" = anybody; or
+    users_file : str       a file beside nats.conf that says who comes in (service/broker_auth.py)
+    anonymous : str        the user of it that somebody without credentials is taken for, "" = nobody
+    cert_file, key_file, client_ca_file : str   TLS and nothing else; the last one: clients need a certificate too
     """
 
     max_ack_pending: int = 30_000
@@ -42,6 +48,11 @@ class NatsSettings:
     max_store_bytes: int = 64 << 30
     username: str = ""
     password: str = ""
+    users_file: str = ""
+    anonymous: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
 
 
 class Nats:
@@ -66,6 +77,15 @@ class Nats:
         self.settings = settings or NatsSettings()
         self.log = log or self.folder / "nats.log"
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid_file(self) -> Path:
+        """Where the server writes its process number, for whoever asks it to read `users_file` again."""
+        return self.folder / "nats.pid"
+
+    @property
+    def monitor_url(self) -> str:
+        return f"http://127.0.0.1:{self.monitor_port}"
 
     @property
     def pid(self) -> int:
@@ -108,8 +128,10 @@ class Nats:
     def answers(self, timeout_s: float = 2.0) -> bool:
         """Return whether MQTT answers a CONNECT (accepting or refusing it)."""
         try:
-            with socket.create_connection((self.host, self.port), timeout_s) as line:
+            with self._line(timeout_s) as line:
                 line.settimeout(timeout_s)
+                if self.settings.client_ca_file:
+                    return True
                 line.sendall(_CONNECT)
                 answer = line.recv(4)
                 with contextlib.suppress(OSError):
@@ -117,6 +139,16 @@ class Nats:
                 return answer[:1] == b"\x20"
         except OSError:
             return False
+
+    def _line(self, timeout_s: float) -> socket.socket:
+        line = socket.create_connection((self.host, self.port), timeout_s)
+        if not self.settings.cert_file or self.settings.client_ca_file:
+            # With certificates asked of clients, that it listens must do.
+            return line
+        context = ssl.create_default_context()
+        # Asked is whether it answers, not who it is.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(line)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S, hurry: Callable[[], bool] = bool) -> None:
         """End it in order; what it has stored stays."""
@@ -134,6 +166,8 @@ class Nats:
         users = ""
         if s.username:
             users = f"authorization {{ user: {_quoted(s.username)}, password: {_quoted(s.password)} }}\n"
+        if s.users_file:
+            users = f"include {_quoted(s.users_file)}\n"
         return f"""\
 # Written by fengsui at every start.
 server_name: fengsui
@@ -141,6 +175,11 @@ host: 127.0.0.1
 # The NATS protocol itself is not used; the server wants a port for it all the same.
 port: -1
 http: "127.0.0.1:{self.monitor_port}"
+# Refused publishes are told here, and nobody shall fill the disk with them.
+log_file: {_quoted(str(self.log))}
+logfile_size_limit: {_LOG_LIMIT_BYTES}
+logfile_max_num: 3
+pid_file: {_quoted(str(self.pid_file))}
 max_payload: {s.max_payload_bytes}
 {users}jetstream {{
   store_dir: {_quoted(str(self.folder / "jetstream"))}
@@ -151,8 +190,17 @@ mqtt {{
   port: {self.port}
   max_ack_pending: {s.max_ack_pending}
   ack_wait: {_quoted(f"{s.ack_wait_s:g}s")}
-}}
+{self._mqtt_extras()}}}
 """
+
+    def _mqtt_extras(self) -> str:
+        s = self.settings
+        lines = [f"  no_auth_user: {_quoted(s.anonymous)}\n"] if s.anonymous else []
+        if s.cert_file:
+            asked = f", ca_file: {_quoted(s.client_ca_file)}, verify: true" if s.client_ca_file else ""
+            tls = f"cert_file: {_quoted(s.cert_file)}, key_file: {_quoted(s.key_file)}{asked}"
+            lines.append(f"  tls {{ {tls} }}\n")
+        return "".join(lines)
 
 
 def program() -> Path:

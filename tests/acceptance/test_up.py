@@ -21,7 +21,7 @@ from service.lock import holder
 from service.up import Folder, settle
 
 ROOT = Path(__file__).resolve().parents[2]
-CHILDREN = ["postgres", "nats", "pipeline", "notifier", "console"]
+CHILDREN = ["postgres", "nats", "gatekeeper", "pipeline", "notifier", "console"]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
