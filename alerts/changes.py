@@ -126,6 +126,7 @@ class CommandKind(StrEnum):
     """What a person may ask of the desk."""
 
     ACK = "ack"
+    HAND_ON = "hand_on"
     CLOSE = "close"
 
 

@@ -91,7 +91,7 @@ def alert(request: HttpRequest, alert_id: str) -> HttpResponse:
             "told": queries.told(alert_id),
             "waiting": [command for command in asked if not command["answered"]],
             "refused": [command for command in asked if command["problem"]][-1:],
-            "chart": _chart(row, timezone.now()),
+            "chart": chart_of(row, timezone.now()),
             "unanswered": row.state in ("unack", "rtn_unack"),
         },
     )
@@ -121,7 +121,7 @@ def _level(request: HttpRequest) -> int | None:
     return int(text) if text in ("1", "2", "3", "4") else None
 
 
-def _chart(row: queries.AlertRow, now: datetime) -> chart.Chart | None:
+def chart_of(row: queries.AlertRow, now: datetime) -> chart.Chart | None:
     """Return the hour before the alert and up to the hour after it, None when it is about no series."""
     if not row.series:
         return None

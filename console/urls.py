@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from console import health, pages
+from console import health, pages, phone
 from console.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +14,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("closed/", pages.closed, name="closed"),
     # Links in messages come without the slash.
     re_path(r"^alerts/(?P<alert_id>[A-Za-z0-9-]{1,64})/?$", pages.alert, name="alert"),
+    # The same for whoever got the message, without an account (alerts/link.py).
+    re_path(
+        r"^a/(?P<alert_id>[A-Za-z0-9-]{1,64})/(?P<recipient>[^/]{1,64})/(?P<until>[0-9a-f]{1,12})/(?P<mac>[\w-]{1,64})$",
+        phone.answer,
+        name="answer",
+    ),
     path("alerts/<str:alert_id>/ask/", pages.ask, name="ask"),
     path("login/", LoginView.as_view(template_name="console/login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

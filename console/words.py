@@ -32,6 +32,7 @@ CAUSE: dict[str, Word] = {
     "raise": _("Condition came again"),
     "clear": _("Condition went away"),
     "ack": _("Answered"),
+    "hand_on": _("Handed on"),
     "level": _("Level changed"),
     "close": _("Closed"),
 }
@@ -41,7 +42,7 @@ SENT: dict[str, Word] = {
     "sent": _("sent"),
     "dead": _("given up"),
 }
-KIND: dict[str, Word] = {"ack": _("Acknowledge"), "close": _("Close")}
+KIND: dict[str, Word] = {"ack": _("Acknowledge"), "hand_on": _("Hand on"), "close": _("Close")}
 
 
 def chinese() -> bool:
