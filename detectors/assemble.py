@@ -194,6 +194,6 @@ def _carry_state(before: Pool, there: NDArray[np.intp], after: Pool, here: NDArr
             for name in operator.params:
                 a, b = after.column(slot, name)[here], before.column(other, name)[there]
                 same &= (a == b) | (np.isnan(a) & np.isnan(b))
-            for name in operator.state:
+            for name in operator.state.keys() - set(operator.cache):
                 after.column(slot, name)[here[same]] = before.column(other, name)[there[same]]
             after.rings[slot][here[same]] = before.rings[other][there[same]]

@@ -90,7 +90,7 @@ class Bank:
         for name, part in (("alarms", self._alarms), ("staleness", self._staleness)):
             state |= {f"{name}/{key}": value for key, value in part.snapshot().items()}
         for n, pool in enumerate(self._pools):
-            state[f"pool{n}/matrix"], state[f"pool{n}/series"] = pool.matrix.copy(), pool.series.copy()
+            state[f"pool{n}/matrix"], state[f"pool{n}/series"] = pool.snapshot(), pool.series.copy()
             state |= {f"pool{n}/ring{slot}": ring.copy() for slot, ring in enumerate(pool.rings)}
         for n, condition in enumerate(self._conditions):
             state |= {f"condition{n}/{key}": value for key, value in condition.snapshot().items()}

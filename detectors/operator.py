@@ -98,6 +98,7 @@ class Operator:
 
     derive      float64[N] per reading; NaN = unknown (warming up): neither raises nor clears
     params      name -> default, NaN = must be given · state: name -> initial value, 0 for whole numbers
+    cache       state that only saves work: left out of snapshots
     n_rings     how many values a kept row has, 0 = no memory of single readings
     unit        of the statistic; "{x}" stands for the unit of the series
     """
@@ -107,4 +108,5 @@ class Operator:
     params: Mapping[str, float] = field(default_factory=dict)
     state: Mapping[str, float] = field(default_factory=dict)
     n_rings: int = 0
+    cache: tuple[str, ...] = ()
     unit: str = "{x}"

@@ -119,6 +119,14 @@ class Pool:
             return np.broadcast_to(np.float64(here.same[name]), len(self.series))
         return self.matrix[:, here.columns[name]]
 
+    def snapshot(self) -> Floats:
+        """Return a copy of the matrix, without what only saves work."""
+        matrix = self.matrix.copy()
+        for slot in self.slots:
+            for name in slot.operator.cache:
+                matrix[:, slot.columns[name]] = slot.operator.state[name]
+        return matrix
+
     def _lay_out(self) -> tuple[int, int]:
         """Give every slot its columns, state first; return (state columns, all columns)."""
         at = N_SHARED

@@ -10,10 +10,9 @@ Days are those of China Standard Time. The margin is 10 % of the rated power by 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import WINDOW, Floats, History, Rows
+from detectors.rows import WINDOW, Floats, History, Places, Rows
 
 _DAY_S = 86_400.0
 _CHINA_NS = 8 * 3_600 * 1_000_000_000
@@ -27,7 +26,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     of_yesterday = rows.before(low, lanes["low"])
     keep = new_day & np.isfinite(of_yesterday)
 
-    def judge(windows: Floats, here: slice | NDArray[np.intp], quiet: Floats) -> Floats:  # noqa: ARG001 - always exact
+    def judge(windows: Floats, here: Places, *_: object) -> Floats:
         s = windows[:, 0]
         n = WINDOW - np.isnan(s).sum(axis=1)
         s.sort(axis=1)

@@ -50,6 +50,7 @@ class Rows(Protocol):
     value: Floats
     t: NDArray[np.int64]
     n_lanes: int
+    in_rounds: bool
 
     def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return a lane column as a column."""
@@ -89,13 +90,16 @@ class Rows(Protocol):
         """Return values where written, else what was written last, else what is carried."""
         ...
 
-    def over_windows(self, judge: Judge, values: Floats, history: History, quiet: Floats) -> Floats:
+    def over_windows(
+        self, judge: Judge, values: Floats, history: History, quiet: Floats, calm: Calm | None = None
+    ) -> Floats:
         """Return judge(windows, rows, quiet) for each row's WINDOW values kept before it, and push what is kept.
 
         values float64[N, M] is what is pushed. `judge` gets windows float64[B, M, WINDOW] in no certain order, NaN
         where nothing was pushed yet, its own to destroy; which rows they are; and quiet float64[B]: a result whose
-        size is less need not be exact. quiet float64[L] holds until a lane has a result that is not: from there on
-        that lane's results are exact.
+        size is less need not be exact; and which lanes they are, None where lanes are mixed. quiet float64[L] holds
+        until a lane has a result that is not less: from there on that lane's results are exact. `calm`, where lanes are
+        not mixed, says of which rows the result is less than quiet without a look at the window.
         """
         ...
 
@@ -108,7 +112,9 @@ class Rows(Protocol):
         ...
 
 
-Judge = Callable[[Floats, "slice | NDArray[np.intp]", Floats], Floats]
+Places = slice | NDArray[np.intp]
+Judge = Callable[[Floats, Places, Floats, Places | None], Floats]
+Calm = Callable[[Places, Floats, Places], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,8 @@ class Rounds:
 
     Lanes are ordered by how many readings they have, most first, so that round k is about a prefix of them.
     """
+
+    in_rounds = True
 
     def __init__(
         self, source: Source, lane: NDArray[np.intp], start: NDArray[np.intp], count: NDArray[np.intp]
@@ -225,7 +233,9 @@ class Rounds:
             carried = filled[r]
         return filled
 
-    def over_windows(self, judge: Judge, values: Floats, history: History, quiet: Floats) -> Floats:
+    def over_windows(
+        self, judge: Judge, values: Floats, history: History, quiet: Floats, calm: Calm | None = None
+    ) -> Floats:
         ring, taken, keep = history.ring, history.taken.copy(), history.keep
         y = np.empty(len(values))
         quiet = quiet.copy()
@@ -233,7 +243,14 @@ class Rounds:
             for tile in range(0, n, _TILE):
                 lanes = slice(tile, min(tile + _TILE, n))
                 here = slice(r.start + lanes.start, r.start + lanes.stop)
-                found = judge(ring.take(self.lane[lanes], axis=0), here, quiet[lanes])
+                if calm is None:
+                    found = judge(ring.take(self.lane[lanes], axis=0), here, quiet[lanes], lanes)
+                else:
+                    found = np.zeros(lanes.stop - lanes.start)
+                    doubtful = np.flatnonzero(~calm(here, quiet[lanes], lanes))
+                    which = lanes.start + doubtful
+                    windows = ring.take(self.lane[which], axis=0)
+                    found[doubtful] = judge(windows, r.start + which, quiet[which], which)
                 y[here] = found
                 if len(self._sizes) > 1:
                     quiet[lanes][~(np.abs(found) < quiet[lanes])] = -np.inf
@@ -266,6 +283,8 @@ class Rounds:
 
 class Scans:
     """Readings lane by lane, each in order of time."""
+
+    in_rounds = False
 
     def __init__(
         self, source: Source, lane: NDArray[np.intp], start: NDArray[np.intp], count: NDArray[np.intp]
@@ -356,7 +375,14 @@ class Scans:
         definite[first] = True
         return fill(values, definite)
 
-    def over_windows(self, judge: Judge, values: Floats, history: History, quiet: Floats) -> Floats:
+    def over_windows(
+        self,
+        judge: Judge,
+        values: Floats,
+        history: History,
+        quiet: Floats,
+        calm: Calm | None = None,  # noqa: ARG002
+    ) -> Floats:
         ring, taken, keep = history.ring, history.taken, history.keep
         n_kept = self.count if keep is None else self.last(self.total(keep))
         # Every lane's past, oldest first, and then what it keeps, one lane after the other.
@@ -374,11 +400,11 @@ class Scans:
         y = np.empty(len(values))
         for tile in range(0, len(values), _TILE):
             here = slice(tile, min(tile + _TILE, len(values)))
-            y[here] = judge(windows[place[here]], here, bound[here])
+            y[here] = judge(windows[place[here]], here, bound[here], None)
         loud = ~(np.abs(y) < bound)
         again = np.flatnonzero(self.spread(self.any_of(loud)) & ~loud)
         if len(again):
-            y[again] = judge(windows[place[again]], again, np.full(len(again), -np.inf))
+            y[again] = judge(windows[place[again]], again, np.full(len(again), -np.inf), None)
 
         newest = line[(offset + n_kept)[:, None] + np.arange(WINDOW)].transpose(0, 2, 1)
         order = (taken[:, None] + n_kept[:, None] + np.arange(WINDOW)) % WINDOW

@@ -10,17 +10,16 @@ Source: ordinary least squares.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import Floats, History, Rows
+from detectors.rows import Floats, History, Places, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     x, t = rows.value, rows.t * 1e-9
     window = rows.spread(lanes["window_s"])
 
-    def judge(windows: Floats, here: slice | NDArray[np.intp], quiet: Floats) -> Floats:  # noqa: ARG001 - always exact
+    def judge(windows: Floats, here: Places, *_: object) -> Floats:
         age = windows[:, 0] - t[here, None]
         there = age >= -window[here, None]  # False where nothing was pushed yet
         age = np.where(there, age, 0.0)

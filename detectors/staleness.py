@@ -196,6 +196,8 @@ class Staleness:
         self, series: Silences, gateways: Silences, gateway_of: NDArray[np.int32] | None, now: int
     ) -> None:
         given = np.zeros(0, np.int32) if gateway_of is None else gateway_of
+        if not len(series) and not len(gateways):
+            given = given[:0]  # where nobody is watched, nobody need be listened to
         self._series = Watch.of(series, len(given), self._watch, now)
         n_gateways = int(given.max(initial=0)) + 1
         self._gateways = Watch.of(gateways, n_gateways, self._watch, now)

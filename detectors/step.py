@@ -7,10 +7,9 @@ of the median, and a step must last half of the window before it becomes the new
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import WINDOW, Floats, History, Rows
+from detectors.rows import WINDOW, Floats, History, Places, Rows
 
 _ENOUGH = 8
 
@@ -18,7 +17,7 @@ _ENOUGH = 8
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     x = rows.value
 
-    def judge(windows: Floats, here: slice | NDArray[np.intp], quiet: Floats) -> Floats:  # noqa: ARG001 - always exact
+    def judge(windows: Floats, here: Places, *_: object) -> Floats:
         s = windows[:, 0]
         n = WINDOW - np.isnan(s).sum(axis=1)
         s.sort(axis=1)  # NaN last
