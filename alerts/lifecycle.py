@@ -11,12 +11,26 @@ It is not held against the RAISE itself: silence is found by our clock and may e
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from alerts.changes import Alert, Transition
-from alerts.state import NEXT, PRESENT, UNANSWERED, Cause, State, Suppression
+from alerts.changes import Alert, Transition, altered
+from alerts.policy import Rung
+from alerts.state import (
+    FIRST_STAGE,
+    NEXT,
+    NEXT_STAGE,
+    OWING,
+    PRESENT,
+    UNANSWERED,
+    Cause,
+    Deed,
+    Stage,
+    State,
+    Suppression,
+    anew,
+)
 from core.events import Rule, SubjectKind
 from core.levels import Level
 from registry.catalog import Subject
@@ -24,6 +38,8 @@ from registry.catalog import Subject
 # Crockford's base 32: no I, L, O, U, so that an id survives a telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_CHARS = 12
+# Of the last raisings an alert remembers so many: more than any detector of chattering asks for.
+MOST_RAISES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +64,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What follows for one alert."""
+    """What follows for one alert; `rungs` are who joins beside those whom the step tells anyway."""
 
     alert: Alert
     transitions: tuple[Transition, ...] = ()
     step: str = ""
+    rungs: tuple[Rung, ...] = ()
 
 
 def alert_id(rule: str, subject_kind: int, subject: int, raised: int) -> str:
@@ -89,15 +106,27 @@ def opened(edge: Edge, subject: Subject, now: int) -> Move:
         seq=1,
         since=edge.since,
         last_raise=edge.t,
+        expected=now,
+        owing=0 if edge.rule.data_quality else now,
+        raises=(edge.t,),
     )
     line = Transition(
-        alert.id, 1, "open", State.NORMAL, alert.state, alert.level, edge.t, now, value=edge.value
+        alert.id,
+        1,
+        "open",
+        State.NORMAL,
+        alert.state,
+        alert.level,
+        edge.t,
+        now,
+        value=edge.value,
+        stage=FIRST_STAGE,
     )
     return Move(alert, (line,), "raise-1")
 
 
 def raised(alert: Alert, edge: Edge, now: int) -> Move | None:
-    """Return what a RAISE does to an open alert."""
+    """Return what a RAISE does to an open alert; a higher level than ever before must be answered anew."""
     if alert.state not in PRESENT:
         return _come_again(alert, edge, now) if edge.t > alert.last_raise else None
     if (edge.t, edge.level) <= (alert.last_raise, alert.level_now):
@@ -109,10 +138,10 @@ def raised(alert: Alert, edge: Edge, now: int) -> Move | None:
         "last_raise": edge.t,
     }
     if edge.level <= alert.level:
-        return Move(replace(alert, **measured))
+        return Move(altered(alert, **measured))
     step = f"level-{edge.level:d}"
-    state = NEXT[alert.state, Cause.RAISE]
-    return _move(alert, "level", state, t=edge.t, now=now, step=step, level=edge.level, **measured)
+    measured |= {"level": edge.level, **_asked_anew(now)}
+    return moved(alert, "level", anew(alert.state), t=edge.t, now=now, step=step, **measured)
 
 
 def cleared(alert: Alert, edge: Edge, now: int) -> Move | None:
@@ -126,7 +155,7 @@ def cleared(alert: Alert, edge: Edge, now: int) -> Move | None:
         return None
     step = "" if edge.historical else f"clear-{alert.count}"
     note = "historical" if edge.historical else ""
-    move = _move(
+    move = moved(
         alert,
         Cause.CLEAR,
         state,
@@ -150,39 +179,78 @@ def acked(alert: Alert, now: int, *, by: str, note: str = "") -> Move | None:
     if alert.state not in UNANSWERED:
         return None
     state = NEXT[alert.state, Cause.ACK]
-    return _move(alert, Cause.ACK, state, t=now, now=now, by=by, note=note, acked=now, acked_by=by)
+    return moved(alert, Cause.ACK, state, t=now, now=now, by=by, note=note, acked=now, acked_by=by)
 
 
-def closed(alert: Alert, now: int, *, by: str, note: str) -> Move:
-    """Return the closed alert; a person who closes has answered, and the history says so first."""
+def closed(
+    alert: Alert, now: int, *, by: str, note: str, cause: str = Deed.CLOSE, detail: str = "", **fields: Any
+) -> Move:
+    """Return the closed alert; a person who closes has answered, and the history says so first.
+
+    cause : Deed.CLOSE, ACCEPT or MERGE.  Raises ValueError where the stage does not allow it.
+    """
+    stage = NEXT_STAGE[alert.stage, Deed(cause)]
+    if stage is None:
+        raise ValueError(f"{cause} at {alert.stage}")
     answer = acked(alert, now, by=by) if by else None
     alert = answer.alert if answer else alert
-    end = _move(
+    end = moved(
         alert,
-        "close",
+        cause,
         alert.state,
         t=now,
         now=now,
         step="close",
         by=by,
         note=note,
+        detail=detail,
+        stage=stage,
         closed=now,
         closed_by=by,
         closing_note=note,
+        owing=0,
+        **fields,
     )
     return Move(end.alert, answer.transitions + end.transitions, end.step) if answer else end
 
 
-def _come_again(alert: Alert, edge: Edge, now: int) -> Move:
-    """The condition comes again: whoever answered before must answer anew."""
+def reopened(alert: Alert, edge: Edge, now: int) -> Move:
+    """Return the alert that a RAISE brings back after it was closed: another round of handling."""
+    afresh: dict[str, Any] = {
+        "closed": 0,
+        "closed_by": "",
+        "closing_note": "",
+        "handler": "",
+        "handling": 0,
+        "measure": "",
+        "done": 0,
+        "proof": "",
+        "reported": 0,
+        "reported_by": "",
+        "reviewed": 0,
+        "reviewer": "",
+        "false_alarm": False,
+        "merged_into": "",
+        "suppression": Suppression.NONE,
+        "reopened": alert.reopened + 1,
+    }
+    return _come_again(alert, edge, now, cause="reopen", **afresh)
+
+
+def _come_again(alert: Alert, edge: Edge, now: int, *, cause: str = Cause.RAISE, **fields: Any) -> Move:
+    """The condition comes again: whoever answered before must answer anew, and do more than before."""
     count = alert.count + 1
-    return _move(
+    stage = NEXT_STAGE[alert.stage, Deed.COME_AGAIN]
+    assert stage is not None
+    owed = 0 if alert.data_quality else alert.owing if alert.stage in OWING else now
+    return moved(
         alert,
-        Cause.RAISE,
-        NEXT[alert.state, Cause.RAISE],
+        cause,
+        anew(alert.state),
         t=edge.t,
         now=now,
         step=f"raise-{count}",
+        stage=stage,
         level=max(alert.level, edge.level),
         level_now=int(edge.level),
         value=edge.value,
@@ -192,12 +260,18 @@ def _come_again(alert: Alert, edge: Edge, now: int) -> Move:
         since=edge.since,
         last_raise=edge.t,
         recovered=0,
-        acked=0,
-        acked_by="",
+        owing=owed,
+        raises=(*alert.raises, edge.t)[-MOST_RAISES:],
+        **_asked_anew(now),
+        **fields,
     )
 
 
-def _move(
+def _asked_anew(now: int) -> dict[str, Any]:
+    return {"acked": 0, "acked_by": "", "expected": now, "tier": 0}
+
+
+def moved(
     alert: Alert,
     cause: str,
     state: State,
@@ -207,10 +281,13 @@ def _move(
     step: str = "",
     by: str = "",
     note: str = "",
+    detail: str = "",
+    stage: Stage | None = None,
     **fields: Any,
 ) -> Move:
-    """Write one line of history and the alert after it."""
-    after = replace(alert, state=state, seq=alert.seq + 1, changed=t, **fields)
+    """Write one line of history and the alert after it; without `stage` that stays as it is."""
+    stage = stage or alert.stage
+    after = altered(alert, state=state, stage=stage, seq=alert.seq + 1, changed=t, **fields)
     value = fields.get("value", math.nan)
     line = Transition(
         alert=alert.id,
@@ -224,6 +301,8 @@ def _move(
         by=by,
         note=note,
         value=value,
+        stage=stage,
+        detail=detail,
     )
     # A CLEAR has a value of its own, but the alert keeps the one that raised it.
-    return Move(replace(after, value=alert.value) if cause == Cause.CLEAR else after, (line,), step)
+    return Move(altered(after, value=alert.value) if cause == Cause.CLEAR else after, (line,), step)

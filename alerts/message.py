@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from alerts.changes import Alert, Note
+from alerts.changes import Alert, Note, Shelf
 from alerts.policy import Policy
 from core.events import Rule
 from core.levels import Level
-from core.time import local_text
+from core.time import local_text, seconds
 from registry.catalog import Subject
 
 _MARK = "…"
@@ -24,8 +26,36 @@ _LABELS = {
     "recovered": "恢复",
     "advice": "处置",
 }
-_STEP_ZH = {"raise": "预警", "level": "预警升级", "clear": "预警恢复", "close": "预警消警"}
-_STEP_EN = {"raise": "alert", "level": "alert raised in level", "clear": "back to normal", "close": "closed"}
+_STEP_ZH = {
+    "raise": "预警",
+    "level": "预警升级",
+    "clear": "预警恢复",
+    "close": "预警消警",
+    "escalate": "预警催办",
+    "overdue": "反馈超时",
+    "unreached": "预警未送达",
+    "review": "反馈待审核",
+    "reject": "审核退回",
+    "shelve": "预警搁置",
+    "unshelve": "解除搁置",
+}
+_STEP_EN = {
+    "raise": "alert",
+    "level": "alert raised in level",
+    "clear": "back to normal",
+    "close": "closed",
+    "escalate": "nobody has answered yet",
+    "overdue": "feedback is overdue",
+    "unreached": "nobody was reached",
+    "review": "feedback waits for review",
+    "reject": "feedback was rejected",
+    "shelve": "shelved",
+    "unshelve": "no longer shelved",
+}
+_HELD_ZH = {
+    "shelved": "搁置期间", "inhibited": "由其他预警引起", "settle": "系统启动", "chatter": "频繁报警", "quiet": "夜间",
+    "daily": "每日汇总", "flood": "报警集中", "group": "同组",
+}  # fmt: skip
 _AFTER_ZH = {False: "尚未消警，仍需处置反馈", True: "已自动关闭"}
 _AFTER_EN = {False: "still open until it is handled", True: "closed by itself"}
 
@@ -47,13 +77,51 @@ def render(alert: Alert, rule: Rule, subject: Subject, *, step: str, policy: Pol
     head = (
         f"{'数据质量' if alert.data_quality else ''}{'再次' if word == 'raise' and alert.count > 1 else ''}"
     )
-    level = f"{alert.level.zh}色"
+    level = f"{'演练·' if alert.exercise else ''}{alert.level.zh}色"
     title = f"【{level}{head}{_STEP_ZH[word]}】{subject.enterprise_name} {subject.name} {rule.title_zh}"
     return Message(
         title=cut_chars(" ".join(title.split()), policy.title_chars),
         text_zh=_lines_zh(alert, rule, subject, word, policy),
         text_en=_lines_en(alert, rule, subject, word, policy),
         link=link,
+    )
+
+
+def digest_words(notes: Sequence[Note], reasons: Sequence[str], policy: Policy) -> Message:
+    """Return the words of one message that carries several, the worst and oldest first.
+
+    All titles stand in it, up to `digest_lines`; the page behind the link has the rest.
+    """
+    ordered = sorted(notes, key=lambda note: (-note.level, note.created, note.key))
+    n, n_alerts = len(ordered), len({note.alert for note in ordered})
+    worst = ordered[0].level
+    why = "、".join(dict.fromkeys(_HELD_ZH.get(reason, reason) for reason in reasons))
+    shown, more = ordered[: policy.digest_lines], n - policy.digest_lines
+    lines = [
+        f"{k}. {local_text(note.created, policy.zone)[5:16]} {note.title}" for k, note in enumerate(shown, 1)
+    ]
+    tail_zh = [f"另有 {more} 条，见链接"] if more > 0 else []
+    tail_en = [f"and {more} more behind the link"] if more > 0 else []
+    words_en = [f"{note.alert} {note.step}" for note in shown]
+    return Message(
+        title=cut_chars(f"【{worst.zh}色预警汇总】{n} 条消息，{n_alerts} 起预警", policy.title_chars),
+        text_zh="\n".join([f"合并原因：{why}", *lines, *tail_zh]),
+        text_en="\n".join([f"digest: {n} messages about {n_alerts} alerts", *words_en, *tail_en]),
+        link=policy.link.partition("{id}")[0].removesuffix("alerts/"),
+    )
+
+
+def shelf_words(shelf: Shelf, subject: Subject, policy: Policy) -> Message:
+    """Return what an inspector is told about a maintenance window."""
+    begin, until = (local_text(at, policy.zone)[:16] for at in (shelf.begin, shelf.until))
+    title = f"【维护通知】{subject.enterprise_name} {subject.name} {begin} 至 {until}"
+    return Message(
+        title=cut_chars(title, policy.title_chars),
+        text_zh=f"单位：{subject.enterprise_name}\n对象：{subject.name}\n期间：{begin} 至 {until}，预警暂不通知\n"
+        f"理由：{shelf.reason}\n申请：{shelf.by}",
+        text_en=f"maintenance: {subject.name_en or subject.name}, {subject.enterprise_name}\n{begin} to {until}: alerts"
+        f" are recorded, nobody is told\nreason: {shelf.reason}\nby: {shelf.by}",
+        link=policy.link.partition("{id}")[0].removesuffix("alerts/"),
     )
 
 
@@ -126,13 +194,40 @@ def _lines_zh(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Pol
     if word == "close":
         lines.append(f"消警：{alert.closed_by or '系统'} {alert.closing_note}")
     if word == "raise" and alert.count > 1:
-        lines.append(f"次数：第 {alert.count} 次出现")
+        lines.append(f"次数：第 {alert.count} 次出现{'，消警后复发' if alert.reopened else ''}")
+        if chatters(alert, policy):
+            lines.append("频繁：短时间内反复报警，后续消息合并发送")
+    lines += _handling_zh(alert, word)
     if alert.level_now and alert.level_now != alert.level:
         lines.append(f"现在：{Level(alert.level_now).zh}色")
     if rule.advice_zh and word in ("raise", "level"):
         lines.append(f"{_LABELS['advice']}：{rule.advice_zh}")
     lines.append(f"编号：{alert.id}")
     return "\n".join(lines)
+
+
+def _handling_zh(alert: Alert, word: str) -> list[str]:
+    """Return what people have to know about the handling at this step."""
+    if word == "review":
+        kind = "误报说明" if alert.false_alarm else "措施"
+        return [f"处置人：{alert.handler}", f"{kind}：{alert.measure}", f"佐证：{alert.proof or '无'}"]
+    if word in ("reject", "overdue"):
+        return [f"处置人：{alert.handler or '尚无'}"]
+    if word == "escalate":
+        return ["催办：尚无人确认，请立即确认并处置"]
+    return []
+
+
+def chatters(alert: Alert, policy: Policy) -> bool:
+    """Return whether an alert was raised more often within an hour (`chatter_window_s`) than it may be."""
+    hold = policy.hold
+    return alert.level <= hold.chatter_level and n_raises(alert, policy) > hold.chatter_raises
+
+
+def n_raises(alert: Alert, policy: Policy) -> int:
+    """Return how often an alert was raised within the window of chattering, by event time."""
+    since = alert.raises[-1] - seconds(policy.hold.chatter_window_s) if alert.raises else 0
+    return len(alert.raises) - bisect_right(alert.raises, since)
 
 
 def _lines_en(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Policy) -> str:
@@ -147,7 +242,11 @@ def _lines_en(alert: Alert, rule: Rule, subject: Subject, word: str, policy: Pol
     if word == "close":
         lines.append(f"closed by: {alert.closed_by or 'the service'} {alert.closing_note}")
     if word == "raise" and alert.count > 1:
-        lines.append(f"occurrence: {alert.count}")
+        lines.append(f"occurrence: {alert.count}{', again after closing' if alert.reopened else ''}")
+        if chatters(alert, policy):
+            lines.append("chattering: what follows comes as a digest")
+    if word in ("review", "reject", "overdue"):
+        lines.append(f"handled by: {alert.handler or '-'}; {alert.measure}".rstrip("; "))
     if alert.level_now and alert.level_now != alert.level:
         lines.append(f"now: {Level(alert.level_now).en}")
     if rule.advice_en and word in ("raise", "level"):

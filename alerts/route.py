@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from alerts.policy import Policy, Tier
+from alerts.duty import FOR_EVER, Duty
+from alerts.policy import Policy, Rung, Tier
 from core.events import SubjectKind
 from core.levels import Level
 from registry.catalog import Catalog, Contact, Subject
@@ -35,7 +37,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Book:
-    """The registry's contacts by where they stand."""
+    """The registry's contacts by where they stand; as a `Duty` it says that everybody is always on duty."""
 
     in_enterprise: Mapping[tuple[int, str], tuple[Contact, ...]]
     in_area: Mapping[tuple[int, str], tuple[Contact, ...]]
@@ -56,11 +58,19 @@ class Book:
         by_code = {contact.code: contact for contact in catalog.contacts}
         return cls(in_enterprise, in_area, by_code, catalog.area_parent, catalog.subjects)
 
+    def who(self, role: str, *, enterprise: int = 0, area: int = 0, now: int = 0) -> tuple[Contact, ...]:  # noqa: ARG002
+        """Return every active contact of a role."""
+        if enterprise:
+            return self.in_enterprise.get((enterprise, role), ())
+        return self.in_area.get((area, role), ())
+
+    def until(self, now: int) -> int:  # noqa: ARG002
+        """Return for how long that holds: until the registry changes."""
+        return FOR_EVER
+
     def subject(self, kind: SubjectKind, key: int) -> Subject:
         """Return what people call a subject; one that the registry has lost is named by its number."""
-        return self.subjects.get((kind, key)) or Subject(
-            0, "", 0, "", f"{_KIND_ZH[kind]} {key}", f"{kind.name.lower()} {key}"
-        )
+        return self.subjects.get((kind, key)) or _lost(kind, key)
 
     def upwards(self, area: int) -> Iterator[int]:
         """Yield an area and those above it; a circle in the tree ends it."""
@@ -69,6 +79,11 @@ class Book:
             yield area
             seen.add(area)
             area = self.parent.get(area, 0)
+
+
+@lru_cache(maxsize=16_384)
+def _lost(kind: SubjectKind, key: int) -> Subject:
+    return Subject(0, "", 0, "", f"{_KIND_ZH[kind]} {key}", f"{kind.name.lower()} {key}")
 
 
 _KIND_ZH = {
@@ -82,31 +97,49 @@ _NOBODY = (
     "neither the enterprise nor any area above it has anybody to tell",
 )
 _NO_OFFICER = ("本企业无可通知的人员", "the enterprise has nobody to tell about its data")
+_NO_RUNG = ("无人应答，且无更高一级人员可通知", "nobody has answered, and there is nobody above to tell")
+UNREACHED = (
+    "红色预警尚未送达任何人，请电话通知",
+    "no note about this red alert has reached anybody: call them",
+)
+NO_REVIEWER = ("无审核人可通知", "there is nobody to review the feedback")
 _NO_INSPECTOR = (
     "本企业所在区域及上级均无可通知的检查人员",
     "no area of the enterprise has an inspector to tell",
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """What looking people up needs: the registry's contacts, who of them is on duty, the policy, the time (ns)."""
+
+    book: Book
+    policy: Policy
+    duty: Duty
+    now: int = 0
+
+
 def route(
-    book: Book, policy: Policy, *, subject: Subject, level: Level, data_quality: bool
-) -> tuple[Stop, ...]:
-    """Return everybody who is told first, each (recipient, channel) once, never nobody."""
+    book: Book, policy: Policy, *, subject: Subject, level: Level, data_quality: bool, duty: Duty | None = None,
+    now: int = 0,
+) -> tuple[Stop, ...]:  # fmt: skip
+    """Return everybody whom the policy's table tells first, each (recipient, channel) once, never nobody."""
+    way = Way(book, policy, duty or book, now)
     tier = policy.tier(level, data_quality=data_quality)
     heads = () if data_quality else policy.heads
-    stops = _of_enterprise(book, policy, tier, heads, subject.enterprise)
+    stops = of_enterprise(way, tier, heads, subject.enterprise)
     gap = None
     if not stops and not data_quality:
-        stops = _of_area(book, policy, tier, policy.area_heads, subject)
+        stops = of_area(way, tier, policy.area_heads, subject)
     if not stops:
         gap = _NO_OFFICER if data_quality else _NOBODY
     elif tier.area_roles:
-        above = _of_area(book, policy, tier, tier.area_roles, subject)
+        above = of_area(way, tier, tier.area_roles, subject)
         stops += above
         gap = None if above else _NO_INSPECTOR
     if gap:
         stops += operators(book, policy, gap)
-    return _once(stops)
+    return once(stops)
 
 
 def again(book: Book, policy: Policy, tier: Tier, told: Iterable[str]) -> tuple[Stop, ...]:
@@ -114,10 +147,25 @@ def again(book: Book, policy: Policy, tier: Tier, told: Iterable[str]) -> tuple[
     stops: list[Stop] = []
     for code in told:
         if contact := book.by_code.get(code):
-            stops += _stops(policy, tier, contact, "told before")
+            stops += stops_of(policy, tier, contact, "told before")
         elif code == policy.last_resort[0]:
             stops.append(Stop(*policy.last_resort, why="told before"))
-    return _once(stops)
+    return once(stops)
+
+
+def climb(way: Way, tier: Tier, rungs: Iterable[Rung], above: Iterable[Rung], subject: Subject) -> list[Stop]:
+    """Return who joins on these rungs; when they have nobody, the next rung above that has, else operators."""
+    stops = [stop for rung in rungs for stop in _on_rung(way, tier, rung, subject)]
+    for rung in above:
+        if stops:
+            break
+        stops = _on_rung(way, tier, rung, subject)
+    return stops or operators(way.book, way.policy, _NO_RUNG)
+
+
+def _on_rung(way: Way, tier: Tier, rung: Rung, subject: Subject) -> list[Stop]:
+    inside = of_enterprise(way, replace(tier, roles=rung.roles), (), subject.enterprise)
+    return inside + of_area(way, tier, rung.area_roles, subject)
 
 
 def operators(book: Book, policy: Policy, gap: tuple[str, str]) -> list[Stop]:
@@ -125,43 +173,43 @@ def operators(book: Book, policy: Policy, gap: tuple[str, str]) -> list[Stop]:
     found: list[Stop] = []
     for contact in book.by_code.values():
         if contact.role == policy.operator_role and not contact.enterprise:
-            found += [replace(stop, gap=gap) for stop in _stops(policy, Tier(()), contact, "operator")]
+            found += [replace(stop, gap=gap) for stop in stops_of(policy, Tier(()), contact, "operator")]
     return found or [Stop(*policy.last_resort, why="last resort", gap=gap)]
 
 
-def _of_enterprise(
-    book: Book, policy: Policy, tier: Tier, heads: tuple[str, ...], enterprise: int
-) -> list[Stop]:
+def of_enterprise(way: Way, tier: Tier, heads: tuple[str, ...], enterprise: int) -> list[Stop]:
+    """Return the tier's roles within an enterprise; when they have nobody, the first of `heads` that has."""
     stops: list[Stop] = []
     for role in tier.roles:
-        for contact in book.in_enterprise.get((enterprise, role), ()):
-            stops += _stops(policy, tier, contact, role)
-    if stops:
+        for contact in way.duty.who(role, enterprise=enterprise, now=way.now) if enterprise else ():
+            stops += stops_of(way.policy, tier, contact, role)
+    if stops or not enterprise:
         return stops
     wanted = "/".join(tier.roles)
     for role in heads:
-        for contact in book.in_enterprise.get((enterprise, role), ()):
-            stops += _stops(policy, tier, contact, f"{role}, there is no {wanted}")
+        for contact in way.duty.who(role, enterprise=enterprise, now=way.now):
+            stops += stops_of(way.policy, tier, contact, f"{role}, there is no {wanted}")
         if stops:
             break
     return stops
 
 
-def _of_area(book: Book, policy: Policy, tier: Tier, roles: tuple[str, ...], subject: Subject) -> list[Stop]:
-    for area in book.upwards(subject.area):
+def of_area(way: Way, tier: Tier, roles: tuple[str, ...], subject: Subject) -> list[Stop]:
+    """Return those of some roles in the subject's area, or in the nearest above it that has any."""
+    for area in way.book.upwards(subject.area) if roles else ():
         where = "of the area" if area == subject.area else f"of area {area}, there is none below"
         stops = [
             stop
             for role in roles
-            for contact in book.in_area.get((area, role), ())
-            for stop in _stops(policy, tier, contact, f"{role} {where}")
+            for contact in way.duty.who(role, area=area, now=way.now)
+            for stop in stops_of(way.policy, tier, contact, f"{role} {where}")
         ]
         if stops:
             return stops
     return []
 
 
-def _stops(policy: Policy, tier: Tier, contact: Contact, why: str) -> list[Stop]:
+def stops_of(policy: Policy, tier: Tier, contact: Contact, why: str) -> list[Stop]:
     """Return a contact's channels that may be used; none when none of them is configured."""
     if tier.by:
         return [Stop(contact.code, tier.by, contact.addresses.get(tier.by, contact.code), why)]
@@ -173,6 +221,6 @@ def _stops(policy: Policy, tier: Tier, contact: Contact, why: str) -> list[Stop]
     return usable[: tier.n_channels]
 
 
-def _once(stops: Iterable[Stop]) -> tuple[Stop, ...]:
+def once(stops: Iterable[Stop]) -> tuple[Stop, ...]:
     """Keep the first of each (recipient, channel): who has two roles is told once."""
     return tuple({(stop.recipient, stop.channel): stop for stop in reversed(list(stops))}.values())[::-1]

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
-from alerts.changes import Command
+from alerts.changes import Command, Reached
+from alerts.policy import Policy
 from core.time import clock_ns, seconds
 from registry.catalog import Catalog
 from registry.load import load_catalog, registry_version
 from service.metrics import PipelineMetrics
-from storage.alerts import pending_commands
+from storage.alerts import pending_commands, reached
 from storage.maintenance import Keep, maintain
 
 log = structlog.get_logger("keeper")
@@ -49,11 +50,14 @@ class Keeper(threading.Thread):
         keep: Keep,
         metrics: PipelineMetrics,
         rounds: Rounds = Rounds(),
+        policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(name="keeper", daemon=True)
         self._dsn, self._keep, self._rounds, self._metrics = dsn, keep, rounds, metrics
         self._lock = threading.Lock()
+        self._policy = policy
         self._commands: list[Command] = []
+        self._reached: Sequence[Reached] = ()
         self._catalog: Catalog | None = None
         self._row_version, self._content_version = version, catalog.version
         self._last_command = 0
@@ -66,6 +70,11 @@ class Keeper(threading.Thread):
             return ()
         with self._lock:
             taken, self._commands = self._commands, []
+        return taken
+
+    def reached(self) -> Sequence[Reached]:
+        """Return the red alerts that are found to have reached somebody; said again until the desk has it."""
+        taken, self._reached = self._reached, ()
         return taken
 
     def catalog(self) -> Catalog | None:
@@ -97,6 +106,7 @@ class Keeper(threading.Thread):
     def _rounds_on(self, connection: psycopg.Connection) -> None:
         while not self._ending.is_set():
             self._fetch_commands(connection)
+            self._reached = reached(connection, self._policy)
             self._fetch_catalog(connection)
             self._maintain(connection)
             for _ in connection.notifies(timeout=self._rounds.look_s, stop_after=1):

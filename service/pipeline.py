@@ -19,9 +19,11 @@ import psycopg
 import structlog
 from numpy.typing import NDArray
 
-from alerts.changes import Changes, Command
+from alerts.changes import Changes, Command, Reached
 from alerts.desk import Desk
+from alerts.duty import Duty
 from alerts.policy import Policy
+from alerts.tree import Tree
 from core.batch import Batch
 from core.events import Events
 from core.time import seconds
@@ -51,6 +53,7 @@ class Inbox(Protocol):
     """What the keeper has for the worker; each call empties the slot."""
 
     def commands(self) -> Sequence[Command]: ...
+    def reached(self) -> Sequence[Reached]: ...
     def catalog(self) -> Catalog | None: ...
 
 
@@ -70,6 +73,8 @@ class Terms:
     plan: Callable[[Catalog], Plan]
     policy: Policy
     pace: Pace = Pace()
+    tree: Tree | None = None
+    duty: Callable[[Catalog], Duty | None] = lambda _catalog: None
 
 
 class Pipeline:
@@ -97,7 +102,7 @@ class Pipeline:
         with stage("detect"):
             events = self._detect(delivery)
         with stage("decide"):
-            changes = self.desk.step(events, delivery.now, self.inbox.commands())
+            changes = self.desk.step(events, delivery.now, self.inbox.commands(), self.inbox.reached())
         with stage("commit"):
             outcome = self._commit(delivery, changes)
         with stage("ack"):
@@ -155,7 +160,9 @@ class Pipeline:
         checkpointed before the next batch, so that no part of the log is ever replayed under other limits.
         """
         events = self.bank.configure(self.terms.plan(catalog), now)
-        self.desk.reload(catalog, self.bank.rules, self.terms.policy)
+        self.desk.reload(
+            catalog, self.bank.rules, self.terms.policy, tree=self.terms.tree, duty=self.terms.duty(catalog)
+        )
         self.source.catalog = catalog
         if len(events):
             unit = _nothing_came(now)

@@ -24,7 +24,7 @@ from service.metrics import PipelineMetrics
 from service.pipeline import Pace, Pipeline, Terms
 from service.planning import plan_of
 from service.probe import Probe, serve
-from storage.alerts import open_alerts
+from storage.alerts import memory as alert_memory
 from storage.maintenance import Keep
 from storage.store import Store
 
@@ -48,15 +48,15 @@ def work(config: Config, store: Store) -> None:
     """Do as `run` over a store that somebody else closes."""
     with psycopg.connect(config.database.dsn, autocommit=True) as connection:
         row_version, catalog = registry_version(connection), load_catalog(connection)
-        alerts = open_alerts(connection)
+        memory = alert_memory(connection, config.policy, clock_ns())
     metrics, clock = PipelineMetrics(), SteadyClock()
     keeper = Keeper(
         config.database.dsn, catalog=catalog, version=row_version, keep=keep_of(config),
-        metrics=metrics,
+        metrics=metrics, policy=config.policy,
     )  # fmt: skip
     source = Source(ingest_settings(config), broker_settings(config), catalog, clock=clock)
     pipeline = Pipeline(
-        source=source, bank=Bank(now=clock()), desk=Desk(alerts, config.policy, catalog, ()), store=store,
+        source=source, bank=Bank(now=clock()), desk=Desk((), config.policy, catalog, (), memory=memory), store=store,
         inbox=keeper, terms=terms_of(config), metrics=metrics,
     )  # fmt: skip
     clock.at_least(pipeline.restore())
@@ -68,7 +68,7 @@ def work(config: Config, store: Store) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: source.stop())
     keeper.start()
-    log.info("working", series=int(catalog.active.sum()), open_alerts=len(alerts), seq=pipeline.seq)
+    log.info("working", series=int(catalog.active.sum()), open_alerts=sum(1 for alert in memory.alerts if not alert.closed), seq=pipeline.seq)
     try:
         pipeline.run()
     finally:

@@ -111,14 +111,17 @@ def notes_of(connection: Connection, id_: str) -> tuple[Sending, ...]:
 
 
 def add_command(
-    connection: Connection, kind: CommandKind, id_: str, *, by: str, note: str = "", now: int
-) -> int:
+    connection: Connection, kind: CommandKind, id_: str, *, by: str, note: str = "", now: int,
+    detail: str = "",
+) -> int:  # fmt: skip
     """Ask the desk, and return the number under which `command_answer` finds its answer.
+
+    detail : a JSON object, what the kind needs (docs/alerts.md).
 
     The desk hears of it when the caller's transaction commits.
     """
-    values = [kind.value, plain(id_), plain(by), plain(note), now]
-    row = connection.execute("SELECT ask(%s, %s, %s, %s, %s)", values).fetchone()
+    values = [kind.value, plain(id_), plain(by), plain(note), now, plain(detail)]
+    row = connection.execute("SELECT ask(%s, %s, %s, %s, %s, %s)", values).fetchone()
     assert row is not None
     return int(row[0])
 

@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.alerts_view import (
+    LONGEST,
+    console,
+    facts,
+    history_table,
+    notes_table,
+    plain_of,
+    print_json,
+    print_list,
+    times,
+)
 from service.cli.options import ConfigFile, Json
 
 if TYPE_CHECKING:
     import psycopg
 
-    from alerts.changes import Alert, CommandKind
-    from core.events import SubjectKind
-    from registry.catalog import Subject
+    from alerts.changes import Alert
 
-    Subjects = Mapping[tuple[SubjectKind, int], Subject]
-
-app = typer.Typer(help="Alerts: list, show, acknowledge, close.", no_args_is_help=True)
+app = typer.Typer(
+    help="Alerts: list, show, acknowledge, handle, report back, review, shelve.", no_args_is_help=True
+)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or enough of its beginning.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What else is to be known.")]
+Why = Annotated[str, typer.Option("--note", metavar="TEXT", help="The reason.")]
+Until = Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends: 2h, or 2026-11-21T18:00.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who answers; it stays in the history.")]
 _PATIENCE_S = 5.0
-_LONGEST = 1000  # rows of a list
 _LOOK_S = 0.05
 _REFUSED, _NOT_ANSWERED = 1, 3
-_COLOURS = {1: "bright_blue", 2: "yellow", 3: "dark_orange", 4: "bold red"}
-_STATES = {
-    "unack": "未确认 unack",
-    "acked": "已确认 acked",
-    "rtn_unack": "已恢复未确认 rtn_unack",
-    "normal": "已恢复 normal",
-}
 # The pipeline holds this lock as long as it lives (storage/connection.py).
 _PIPELINE_RUNS = """
 SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -71,15 +74,15 @@ def list_(
         raise typer.BadParameter(str(wrong), param_hint="--level") from None
     with _database(config) as connection:
         if all_:
-            recent = read.recent_alerts(connection, since=clock_ns() - 30 * DAY, limit=_LONGEST)
+            recent = read.recent_alerts(connection, since=clock_ns() - 30 * DAY, limit=LONGEST)
             found = [alert for alert in recent if alert.level >= at_least]
         else:
-            found = list(read.open_alerts(connection, at_least=at_least, limit=_LONGEST))
+            found = list(read.open_alerts(connection, at_least=at_least, limit=LONGEST))
         subjects = load_catalog(connection).subjects
     if as_json:
-        _print_json({"alerts": [_plain(alert, subjects) for alert in found]})
+        print_json({"alerts": [plain_of(alert, subjects) for alert in found]})
     else:
-        _print_list(found, subjects)
+        print_list(found, subjects)
 
 
 @app.command()
@@ -97,13 +100,13 @@ def show(id_: Id, *, as_json: Json = False, config: ConfigFile = None) -> None:
         notes = read.notes_of(connection, alert.id)
         subjects = load_catalog(connection).subjects
     if as_json:
-        document = {"alert": _plain(alert, subjects), "history": history, "notes": notes}
-        _print_json(_times(document))
+        document = {"alert": plain_of(alert, subjects), "history": history, "notes": notes}
+        print_json(times(document))
         return
-    console = _console()
-    console.print(_facts(alert, subjects))
-    console.print(_history_table(history))
-    console.print(_notes_table(notes))
+    out = console()
+    out.print(facts(alert, subjects))
+    out.print(history_table(history))
+    out.print(notes_table(notes))
 
 
 @app.command()
@@ -117,9 +120,7 @@ def ack(
 
     fengsui alerts ack 7K3FQ2MD4XWZ --by 安全员
     """
-    from alerts.changes import CommandKind
-
-    _ask(config, CommandKind.ACK, id_, by=by, note=note)
+    _ask(config, "ack", id_, by=by, note=note)
 
 
 @app.command()
@@ -129,42 +130,243 @@ def close(
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What was found and what was done.")],
     config: ConfigFile = None,
 ) -> None:
-    """Close: the cause was found and dealt with.
+    """Close without feedback and review, where that is allowed ([alerts] short_close).
 
     fengsui alerts close 7K3FQ2MD4XWZ --by 安全员 --note "已清灰，温度恢复"
     """
-    from alerts.changes import CommandKind
-
-    _ask(config, CommandKind.CLOSE, id_, by=by, note=note)
+    _ask(config, "close", id_, by=by, note=note)
 
 
-def _ask(config: Path | None, kind: CommandKind, id_: str, *, by: str, note: str) -> None:
+@app.command()
+def handle(
+    id_: Id,
+    by: By,
+    handler: Annotated[str, typer.Option("--handler", metavar="NAME", help="Who will; else who asks.")] = "",
+    note: Note = "",
+    config: ConfigFile = None,
+) -> None:
+    """Take it on, or give it to somebody: 处置.
+
+    fengsui alerts handle 7K3FQ2MD4XWZ --by 安全员 --handler 班组长
+    """
+    _ask(config, "handle", id_, by=by, note=note, detail={"handler": handler} if handler else {})
+
+
+@app.command()
+def feedback(
+    id_: Id,
+    by: By,
+    *,
+    measure: Annotated[str, typer.Option("--measure", metavar="TEXT", help="What was done.")],
+    done: Annotated[
+        str, typer.Option("--done", metavar="TIME", help="When: 2026-11-21T09:00+08:00, or now.")
+    ],
+    proof: Annotated[str, typer.Option("--proof", metavar="REF", help="Picture, reading or document.")],
+    note: Note = "",
+    config: ConfigFile = None,
+) -> None:
+    """Report what was done, when it was complete, and where the evidence is: 反馈.
+
+    fengsui alerts feedback 7K3FQ2MD4XWZ --by 班组长 --measure 停机清灰 --done now --proof IMG-0312
+    """
+    _ask(
+        config,
+        "feedback",
+        id_,
+        by=by,
+        note=note,
+        detail={"measure": measure, "done": _at(done), "proof": proof},
+    )
+
+
+@app.command("false-alarm")
+def false_alarm(
+    id_: Id,
+    by: By,
+    note: Why,
+    proof: Annotated[str, typer.Option("--proof", metavar="REF", help="Picture, reading or document.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Report that there was no danger, and why; a reviewer decides: 误报.
+
+    fengsui alerts false-alarm 7K3FQ2MD4XWZ --by 安全员 --note "传感器进水"
+    """
+    _ask(config, "false_alarm", id_, by=by, note=note, detail={"proof": proof})
+
+
+@app.command()
+def review(
+    id_: Id,
+    by: By,
+    *,
+    accept: Annotated[bool, typer.Option("--accept/--reject", help="Close it, or send it back.")],
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="A rejection needs a reason.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Review feedback; who handled or reported cannot: 审核.
+
+    fengsui alerts review 7K3FQ2MD4XWZ --by 街道检查员 --reject --note "照片看不清"
+    """
+    _ask(config, "accept" if accept else "reject", id_, by=by, note=note)
+
+
+@app.command()
+def merge(
+    id_: Id,
+    into: Annotated[str, typer.Option("--into", metavar="ID", help="The alert that goes on for it.")],
+    by: By,
+    note: Why,
+    config: ConfigFile = None,
+) -> None:
+    """Close it, because another alert, as high at least, goes on for it.
+
+    fengsui alerts merge 7K3FQ2MD4XWZ --into 9ZP3 --by 安全员 --note 同一起火情
+    """
+    with _database(config) as connection:
+        other = _find(connection, into).id
+    _ask(config, "merge", id_, by=by, note=note, detail={"into": other})
+
+
+@app.command()
+def exercise(id_: Id, by: By, note: Why, config: ConfigFile = None) -> None:
+    """Mark it as an exercise: 演练.
+
+    fengsui alerts exercise 7K3FQ2MD4XWZ --by 安全总监 --note 季度演练
+    """
+    _ask(config, "exercise", id_, by=by, note=note)
+
+
+@app.command("shelve")
+def shelve_(id_: Id, until: Until, by: By, note: Why, config: ConfigFile = None) -> None:
+    """Set it aside for a time: it is recorded, and nobody is told until then: 搁置.
+
+    fengsui alerts shelve 7K3FQ2MD4XWZ --until 2h --by 安全员 --note 更换传感器
+    """
+    _ask(config, "shelve", id_, by=by, note=note, detail={"until": _at(until)})
+
+
+@app.command()
+def unshelve(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Of the alert, or of the shelf (S…).")],
+    by: By,
+    config: ConfigFile = None,
+) -> None:
+    """End a shelf or a maintenance window before its time: 解除搁置."""
+    _ask(config, "unshelve", id_, by=by, note="", known=not id_.upper().startswith("S") or len(id_) != 13)
+
+
+@app.command()
+def maintain(
+    subject: Annotated[str, typer.Argument(help="gateway:CODE, device:GATEWAY/CODE or enterprise:CODE.")],
+    *,
+    until: Until,
+    by: By,
+    note: Why,
+    begin: Annotated[str, typer.Option("--from", metavar="TIME", help="When it begins.")] = "now",
+    config: ConfigFile = None,
+) -> None:
+    """Announce maintenance: alerts below are recorded, nobody is told until its end; inspectors hear of it now.
+
+    fengsui alerts maintain gateway:gw-01 --until 4h --by 安全总监 --note 除尘器检修
+    """
+    with _database(config) as connection:
+        place = _place(connection, subject)
+    _ask(
+        config, "maintain", "", by=by, note=note, known=False,
+        detail={"subject": place, "from": _at(begin), "until": _at(until)},
+    )  # fmt: skip
+
+
+def _at(text: str) -> int:
+    """Return a time as ns: now, 30m, 2h or 1d from now, or ISO 8601; without an offset our zone is meant."""
+    from datetime import datetime
+
+    from core.time import CHINA, DAY, HOUR, MINUTE, clock_ns, from_datetime
+
+    units = {"m": MINUTE, "h": HOUR, "d": DAY}
+    if text == "now":
+        return clock_ns()
+    if text[:-1].isdigit() and text[-1:] in units:
+        return clock_ns() + int(text[:-1]) * units[text[-1]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time: write now, 2h, or 2026-11-21T09:00") from None
+    return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=CHINA))
+
+
+_PLACES = {
+    "gateway": "SELECT id FROM registry_gateway WHERE code = %s",
+    "enterprise": "SELECT id FROM registry_enterprise WHERE code = %s",
+    "device": """SELECT d.id FROM registry_device d JOIN registry_gateway g ON g.id = d.gateway_id
+        WHERE g.code || '/' || d.code = %s""",
+}
+
+
+def _place(connection: psycopg.Connection[Any], subject: str) -> str:
+    """Return `gateway:3` for `gateway:gw-01`."""
+    kind, _, code = subject.partition(":")
+    row = connection.execute(_PLACES[kind], [code]).fetchone() if kind in _PLACES else None
+    if row is None:
+        raise typer.BadParameter(f"{subject!r} is not in the registry: write gateway:CODE or enterprise:CODE")
+    return f"{kind}:{row[0]}"
+
+
+_DONE = {
+    "ack": "已确认 / acknowledged",
+    "close": "已消警 / closed",
+    "handle": "处置中 / being handled",
+    "feedback": "已反馈，待审核 / reported, waits for review",
+    "false_alarm": "已报误报，待审核 / reported as a false alarm, waits for review",
+    "accept": "审核通过，已消警 / accepted and closed",
+    "reject": "已退回处置 / sent back to handling",
+    "merge": "已并入 / merged",
+    "exercise": "已标为演练 / marked as an exercise",
+    "shelve": "已搁置 / shelved",
+    "unshelve": "已解除搁置 / no longer shelved",
+    "maintain": "维护窗口已登记 / maintenance is announced",
+}
+
+
+def _ask(
+    config: Path | None,
+    kind: str,
+    id_: str,
+    *,
+    by: str,
+    note: str,
+    detail: Mapping[str, Any] | None = None,
+    known: bool = True,
+) -> None:
     """Write the command, wait for the desk, say what became of it.
 
-    Exit code 1: refused; 3: nobody answered, the command waits.
+    known : the command names an alert.  Exit code 1: refused; 3: nobody answered, the command waits.
     """
+    from alerts.changes import CommandKind
     from core.time import clock_ns
     from storage import read
 
     with _database(config) as connection:
-        alert = _find(connection, id_).id
-        command = read.add_command(connection, kind, alert, by=by, note=note, now=clock_ns())
+        alert = _find(connection, id_).id if known else id_.strip().upper()
+        said = json.dumps(detail, ensure_ascii=False) if detail else ""
+        command = read.add_command(
+            connection, CommandKind(kind), alert, by=by, note=note, now=clock_ns(), detail=said
+        )
         problem = _answer(connection, command)
         running = problem is not None or connection.execute(_PIPELINE_RUNS).fetchone() == (True,)
-    console = _console()
-    done = {"ack": "已确认 / acknowledged", "close": "已消警 / closed"}[kind]
+    out, name = console(), alert or kind
     if problem is None:
         why = "it is behind, see `fengsui status`" if running else "it is not running: `fengsui up`"
-        console.print(
-            f"{alert}: the pipeline has not answered within {_PATIENCE_S:g} s; {why}. The command waits and"
+        out.print(
+            f"{name}: the pipeline has not answered within {_PATIENCE_S:g} s; {why}. The command waits and"
             " will be carried out; do not give it again.",
             style="yellow",
         )
         raise typer.Exit(_NOT_ANSWERED)
     if problem:
-        console.print(f"{alert}: {problem}", style="red")
+        out.print(f"{name}: {problem}", style="red")
         raise typer.Exit(_REFUSED)
-    console.print(f"{alert}: {done}", style="green")
+    out.print(f"{name}: {_DONE[kind]}", style="green")
 
 
 def _answer(connection: psycopg.Connection[Any], command: int) -> str | None:
@@ -213,155 +415,3 @@ def _find(connection: psycopg.Connection[Any], id_: str) -> Alert:
         names = ", ".join(alert.id for alert in found[:5])
         raise typer.BadParameter(f"{len(found)} alerts or more begin with {start}: {names}")
     raise typer.BadParameter(f"there is no alert {id_!r}; `fengsui alerts list` names them")
-
-
-def _plain(alert: Alert, subjects: Subjects) -> dict[str, Any]:
-    """Return an alert for programs: numbers as stored, times as ISO 8601, names beside keys."""
-    subject = subjects.get((alert.subject_kind, alert.subject))
-    names = {
-        "level_name": alert.level.en,
-        "subject_name": subject.name if subject else "",
-        "enterprise_name": subject.enterprise_name if subject else "",
-        "area_name": subject.area_name if subject else "",
-    }
-    return {**_times(asdict(alert)), **names}
-
-
-_TIMES = frozenset(
-    {"raised", "changed", "opened", "recovered", "acked", "closed", "since", "last_raise", "last_clear"}
-    | {"t", "now", "created", "ended"}
-)
-
-
-def _times(value: Any) -> Any:
-    """Return a document with ns as ISO 8601 and null for what is not there: 0 ns, NaN."""
-    if isinstance(value, Mapping):
-        return {key: _time(item) if key in _TIMES else _times(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_times(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return _times(asdict(value))
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN
-        return None
-    return value
-
-
-def _time(t_ns: Any) -> str | None:
-    from core.time import to_datetime
-
-    return t_ns if isinstance(t_ns, str) or t_ns is None else to_datetime(t_ns).isoformat() if t_ns else None
-
-
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False)
-
-
-def _print_list(found: Sequence[Alert], subjects: Subjects) -> None:
-    from rich.table import Table
-
-    console = _console()
-    if not found:
-        console.print("没有预警 / no alerts", style="green")
-        return
-    heads = ("编号 id", "级别", "状态 state", "规则 rule", "单位 · 对象", "数值 / 限值", "开始", "次")
-    table = Table(*heads, box=None, pad_edge=False)
-    for alert in found:
-        state = "已消警 closed" if alert.closed else _STATES[alert.state]
-        table.add_row(
-            alert.id,
-            f"{alert.level.zh} {alert.level.en}",
-            state,
-            alert.rule,
-            _where(alert, subjects),
-            _reading(alert),
-            _local(alert.since),
-            str(alert.count),
-            style="dim" if alert.closed else _COLOURS[alert.level],
-        )
-    console.print(table)
-    more = ", and more: choose a level" if len(found) >= _LONGEST else ""
-    console.print(f"{len(found)} alerts{more}")
-
-
-def _facts(alert: Alert, subjects: Subjects) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    level = Text(f"{alert.level.zh}色 {alert.level.en}", style=_COLOURS[alert.level])
-    acked = f"{_local(alert.acked)} {alert.acked_by}" if alert.acked else "-"
-    closed = (
-        f"{_local(alert.closed)} {alert.closed_by or '系统'}: {alert.closing_note}" if alert.closed else "-"
-    )
-    for name, value in (
-        ("编号 id", alert.id),
-        ("级别 level", level),
-        ("状态 state", _STATES[alert.state]),
-        ("规则 rule", f"{alert.rule} ({alert.rule_version})"),
-        ("对象 subject", _where(alert, subjects)),
-        ("数值 / 限值", _reading(alert)),
-        ("开始 since", _local(alert.since)),
-        ("首次 raised", f"{_local(alert.raised)}, 第 {alert.count} 次"),
-        ("恢复 recovered", _local(alert.recovered)),
-        ("确认 acknowledged", acked),
-        ("消警 closed", closed),
-    ):
-        table.add_row(name, value)
-    return table
-
-
-def _history_table(history: Sequence[Any]) -> Any:
-    from rich.table import Table
-
-    table = Table("#", "时间 time", "事由 cause", "状态 state", "级别", "人 by", "说明 note",
-                  box=None, pad_edge=False, title="历史 history", title_justify="left")  # fmt: skip
-    for line in history:
-        moved = f"{line.old} → {line.new}" if line.old != line.new else str(line.new)
-        table.add_row(str(line.seq), _local(line.t), line.cause, moved, line.level.zh, line.by, line.note)
-    return table
-
-
-def _notes_table(notes: Sequence[Any]) -> Any:
-    from rich.table import Table
-
-    table = Table("时间 time", "步骤 step", "接收人 recipient", "渠道 channel", "结果 result", "次", "说明",
-                  box=None, pad_edge=False, title="通知 notifications", title_justify="left")  # fmt: skip
-    colours = {"sent": "green", "dead": "red"}
-    for note in notes:
-        table.add_row(
-            _local(note.created),
-            note.step,
-            note.recipient,
-            note.channel,
-            note.state,
-            str(note.attempts),
-            note.reason or note.receipt,
-            style=colours.get(note.state, "yellow"),
-        )
-    return table
-
-
-def _where(alert: Alert, subjects: Subjects) -> str:
-    subject = subjects.get((alert.subject_kind, alert.subject))
-    if subject is None:
-        return f"{alert.subject_kind.name.lower()} {alert.subject}"
-    return f"{subject.enterprise_name} · {subject.name}"
-
-
-def _reading(alert: Alert) -> str:
-    from alerts.message import number
-
-    numbers = [number(value) for value in (alert.value, alert.limit) if value == value]  # noqa: PLR0124 - NaN
-    return f"{' / '.join(numbers)} {alert.unit}".strip()
-
-
-def _local(t_ns: int) -> str:
-    from core.time import local_text
-
-    return local_text(t_ns) if t_ns else "-"

@@ -132,24 +132,62 @@ def test_a_beginning_that_is_not_enough_names_the_candidates(run, two, desk, com
 
 
 def test_ack_and_close_are_carried_out_by_the_desk(run, two, working):
-    red, _ = two
-    done = run("ack", red, "--by", "安全员", "--note", "去现场")
+    _, yellow = two
+    done = run("ack", yellow, "--by", "安全员", "--note", "去现场")
     assert (done.exit_code, "acknowledged" in done.output) == (0, True)
-    document = json.loads(run("show", red, "--json").output)
-    assert (document["alert"]["state"], document["alert"]["acked_by"]) == ("acked", "安全员")
-    done = run("close", red, "--by", "安全员", "--note", "已清灰")
+    document = json.loads(run("show", yellow, "--json").output)
+    assert (document["alert"]["state"], document["alert"]["acked_by"]) == ("normal", "安全员")
+    done = run("close", yellow, "--by", "安全员", "--note", "已清灰")
     assert (done.exit_code, "closed" in done.output) == (0, True)
-    assert red not in run("list").output
-    assert red in run("list", "--all").output
+    assert yellow not in run("list").output
+    assert yellow in run("list", "--all").output
+
+
+def test_a_red_alert_goes_through_handling_feedback_and_review(run, two, working, desk, commit):
+    red, _ = two
+    refused = run("close", red, "--by", "安全员", "--note", "已清灰")
+    assert (refused.exit_code, "review" in refused.output) == (1, True)
+    assert run("handle", red, "--by", "安全员", "--handler", "班组长").exit_code == 0
+    done = run(
+        "feedback", red, "--by", "班组长", "--measure", "停机清灰", "--done", "now", "--proof", "IMG-1"
+    )
+    assert done.exit_code == 0, done.output
+    own = run("review", red, "--by", "班组长", "--accept")
+    assert (own.exit_code, "another" in own.output) == (1, True)
+    assert run("review", red, "--by", "检查员", "--reject").exit_code == 1
+    assert run("review", red, "--by", "检查员", "--reject", "--note", "照片看不清").exit_code == 0
+    again = ("--measure", "停机清灰", "--done", "now", "--proof", "IMG-2")
+    assert run("feedback", red, "--by", "班组长", *again).exit_code == 0
+    present = run("review", red, "--by", "检查员", "--accept")
+    assert (present.exit_code, "险情仍在" in present.output) == (1, True)
+    commit(desk.step(events(down(clock_ns())), clock_ns()))
+    assert run("review", red, "--by", "检查员", "--accept").exit_code == 0
+    document = json.loads(run("show", red, "--json").output)
+    causes = [line["cause"] for line in document["history"]]
+    assert causes == ["open", "ack", "handle", "feedback", "reject", "feedback", "clear", "accept"]
+    shown = run("show", red).output
+    assert "IMG-2" in shown
+    assert "检查员" in shown
+
+
+def test_shelving_has_an_end_and_a_reason_and_can_be_undone(run, two, working):
+    red, yellow = two
+    assert run("shelve", red, "--until", "2h", "--by", "安全员").exit_code == 2
+    assert run("shelve", red, "--until", "30d", "--by", "安全员", "--note", "换传感器").exit_code == 1
+    assert run("shelve", red, "--until", "2h", "--by", "安全员", "--note", "换传感器").exit_code == 0
+    assert json.loads(run("show", red, "--json").output)["alert"]["suppression"] == "shelved"
+    assert run("unshelve", red, "--by", "安全员").exit_code == 0
+    assert json.loads(run("show", red, "--json").output)["alert"]["suppression"] == "none"
+    assert run("unshelve", yellow, "--by", "安全员").exit_code == 1
 
 
 def test_what_the_desk_refuses_is_said(run, two, working):
-    red, _ = two
-    assert run("close", red, "--by", "安全员", "--note", "已清灰").exit_code == 0
-    again = run("close", red, "--by", "安全员", "--note", "已清灰")
+    red, yellow = two
+    assert run("close", yellow, "--by", "安全员", "--note", "已清灰").exit_code == 0
+    again = run("close", yellow, "--by", "安全员", "--note", "已清灰")
     assert again.exit_code == 1
     assert "已消警" in again.output
-    empty = run("ack", two[1], "--by", " ")
+    empty = run("ack", red, "--by", " ")
     assert (empty.exit_code, "name" in empty.output) == (1, True)
 
 

@@ -8,7 +8,7 @@ from fakes.town import RULES, SUBJECTS, catalog, down, events, up
 
 from alerts.changes import Command, CommandKind
 from alerts.desk import Desk
-from alerts.policy import Policy
+from alerts.policy import Holding, Policy
 from core.events import SubjectKind
 from core.levels import Level
 from storage import alerts as rows
@@ -45,8 +45,15 @@ def commands(desk, asked, first):
     ]
 
 
-def new_desk(alerts=()):
-    return Desk(alerts, Policy(tell=frozenset({"raise", "level", "clear", "close"})), catalog(), RULES)
+# The settle window begins with each start, so that it alone may differ; chattering and floods come soon.
+HOLD = Holding(
+    settle_s=0.0, chatter_raises=2, flood_alarms=3, flood_window_s=20.0, yellow_s=3.0, orange_s=2.0
+)
+POLICY = Policy(tell=Policy().tell | {"close"}, short_close=Level.RED, hold=HOLD)
+
+
+def new_desk(memory=None):
+    return Desk((), POLICY, catalog(), RULES, memory=memory)
 
 
 def decided(changes):
@@ -62,7 +69,7 @@ def test_killed_after_every_commit(database):
         for n, (said, asked) in enumerate(batches(7)):
             now = NOW + n * 10**9
             expected = undisturbed.step(said, now, commands(undisturbed, asked, 100 * n))
-            restarted = new_desk(rows.open_alerts(connection))
+            restarted = new_desk(rows.memory(connection, POLICY, now))
             changes = restarted.step(said, now, commands(restarted, asked, 100 * n))
             assert decided(changes) == decided(expected)
             rows.write(connection, changes, now)

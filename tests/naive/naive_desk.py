@@ -31,7 +31,7 @@ class Life:
         }[self.present, self.answered]
 
 
-def lives(said, *, data_quality, cap):
+def lives(said, *, data_quality, cap, short_close=2):
     """Return all alerts of one key, oldest first, and the steps that somebody had to be told of.
 
     said : list of ("raise" | "clear" | "ack" | "close", t, level, historical)
@@ -42,7 +42,13 @@ def lives(said, *, data_quality, cap):
         alert = alerts[-1] if alerts and not alerts[-1].closed else None
         if word == "raise" and historical:
             continue
-        if word == "raise" and alert is None:
+        if word == "raise" and alert is None and alerts and not data_quality:
+            # Closed only a moment ago: the same matter, which somebody has to answer and handle anew.
+            alert = alerts[-1]
+            alert.closed, alert.present, alert.answered, alert.level_now = False, True, False, level
+            alert.level, alert.count = max(alert.level, level), alert.count + 1
+            told.append(f"raise-{alert.count}")
+        elif word == "raise" and alert is None:
             alerts.append(Life(t, level=level, level_now=level))
             told.append(f"raise-{1}")
         elif word == "raise" and not alert.present:
@@ -52,6 +58,7 @@ def lives(said, *, data_quality, cap):
         elif word == "raise":
             if level > alert.level:
                 told.append(f"level-{level}")
+                alert.answered = False  # whoever answered a lower level has not answered this one
             alert.level_now, alert.level = level, max(alert.level, level)
         elif alert is None:
             continue
@@ -62,6 +69,6 @@ def lives(said, *, data_quality, cap):
                 told.append(f"clear-{alert.count}")
         elif word == "ack":
             alert.answered = True
-        elif word == "close":
+        elif word == "close" and (data_quality or alert.level <= short_close):
             alert.answered = alert.closed = True
     return alerts, told

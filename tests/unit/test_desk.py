@@ -16,7 +16,8 @@ NOW = 10**18
 
 
 def desk(alerts=(), **policy):
-    return Desk(alerts, Policy(**policy), catalog(), RULES)
+    """A desk on which a person may close anything, and what comes again is a new alert."""
+    return Desk(alerts, Policy(**{"short_close": Level.RED, "reopen_s": 0.0} | policy), catalog(), RULES)
 
 
 def ack(alert, *, by="安全员", note="", number=1):
@@ -210,7 +211,7 @@ def test_a_reload_keeps_open_alerts_and_takes_the_new_contacts():
 def test_an_alert_whose_rule_is_gone_still_clears():
     d = desk()
     alert = d.step(events(up(1)), NOW).alerts[0]
-    d.reload(catalog(), (), Policy())
+    d.reload(catalog(), (), Policy(short_close=Level.RED))
     changes = d.step(Events.empty(), NOW, [close(alert.id)])
     assert changes.alerts[0].closed
 
