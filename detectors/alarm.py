@@ -23,7 +23,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.events import Events, Kind
+from core.events import Events, Kind, SubjectKind
 from detectors.contract import State
 from detectors.fill import fill, shift
 from detectors.lookup import find, pack
@@ -37,7 +37,7 @@ class Limits:
     """L levels of alarms; rows of one (channel, rule) are one alarm.
 
     channel int32[L] the statistic · rule int32[L] · subject_kind uint8[L], subject int32[L] what it is about
-    series int32[L] whose sample decides, 0 = none · level uint8[L] · high bool[L] · limit, deadband float64[L]
+    level uint8[L] · high bool[L] · limit, deadband float64[L]
     on_delay, off_delay int64[L] ns · max_gap int64[L] ns, 0 = no gap is too long
     """
 
@@ -45,7 +45,6 @@ class Limits:
     rule: NDArray[np.int32]
     subject_kind: NDArray[np.uint8]
     subject: NDArray[np.int32]
-    series: NDArray[np.int32]
     level: NDArray[np.uint8]
     high: NDArray[np.bool_]
     limit: NDArray[np.float64]
@@ -59,7 +58,7 @@ class Limits:
         """Return no limits."""
         whole, half, byte = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8)
         real = np.empty(0)
-        return cls(half, half, byte, half, half, byte, np.empty(0, bool), real, real, whole, whole, whole)
+        return cls(half, half, byte, half, byte, np.empty(0, bool), real, real, whole, whole, whole)
 
     @classmethod
     def concat(cls, parts: list[Limits]) -> Limits:
@@ -92,7 +91,7 @@ class Kinds:
 class Book:
     """G alarms ordered by (channel, rule), and their state.
 
-    kind int32[G] column of `Kinds` · channel, subject, series int32[G] · first int32[G] row of its first slot
+    kind int32[G] column of `Kinds` · channel, subject int32[G] · first int32[G] row of its first slot
     Per slot, and in the last row one that is nobody's: evidence uint8 · mark int64 beginning of its run, 0 without
       active bool · since int64, 0 when not
     Per alarm: last_t int64 last sample, 0 at rest · told uint8 `shows` told live, 0 none · told_since int64
@@ -101,7 +100,6 @@ class Book:
     kind: NDArray[np.int32]
     channel: NDArray[np.int32]
     subject: NDArray[np.int32]
-    series: NDArray[np.int32]
     first: NDArray[np.int32]
     evidence: NDArray[np.uint8]
     mark: NDArray[np.int64]
@@ -150,7 +148,6 @@ def tabulate(rows: Limits) -> tuple[Kinds, Book]:
         kind=kind,
         channel=rows.channel[first],
         subject=rows.subject[first],
-        series=rows.series[first],
         first=np.flatnonzero(first).astype(np.int32),
         evidence=np.zeros(n + 1, np.uint8),
         mark=np.zeros(n + 1, np.int64),
@@ -316,7 +313,7 @@ class Alarms:
             level=_level(book.told[gone]),
             subject_kind=self.kinds.subject_kind[book.kind[gone]],
             subject=book.subject[gone],
-            series=book.series[gone],
+            series=self._series(gone),
             t=np.full(n, now - now % 1000, np.int64),
             since=book.told_since[gone],
             value=np.full(n, np.nan),
@@ -377,6 +374,13 @@ class Alarms:
         first, nth = self.book.first[alarm], np.arange(len(self.kinds.shows))[:, None]
         has = self.kinds.shows[:, self.book.kind[alarm]] > 0
         return np.where(has, first + nth, len(self.book.mark) - 1)
+
+    def _series(self, alarm: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return the series whose sample decides, 0 where the subject is no series."""
+        book = self.book
+        return np.where(
+            self.kinds.subject_kind[book.kind[alarm]] == SubjectKind.SERIES, book.subject[alarm], 0
+        )
 
     def _limit_of(self, alarm: NDArray[np.intp], shows: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the limit that each alarm was shown at; NaN when it has no such level any more."""
@@ -474,7 +478,7 @@ class Alarms:
             level=_level(np.where(raised, cells.shows[at], before[0][at])),
             subject_kind=self.kinds.subject_kind[kind],
             subject=book.subject[of],
-            series=book.series[of],
+            series=self._series(of),
             t=cells.t[at],
             since=np.where(raised, cells.since[at], before[1][at]),
             value=cells.value[at],

@@ -134,7 +134,6 @@ def limits_of(tables: Sequence[Derived], channel: NDArray[np.int64]) -> Limits:
                 rule=rows.rule,
                 subject_kind=np.full(n, SubjectKind.SERIES, np.uint8),
                 subject=series,
-                series=series,
                 **{name: getattr(rows, name) for name in _LEVEL},
             )
         )
@@ -164,7 +163,6 @@ def conditions_of(plan: Plan, channel: NDArray[np.int64], base: int) -> tuple[li
                 rule=rows.rule,
                 subject_kind=np.full(n, made.subject_kind, np.uint8),
                 subject=made.subject[rows.series],
-                series=np.zeros(n, np.int32),
                 **{name: getattr(rows, name) for name in _LEVEL},
             )
         )

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.batch import Batch, Quality
-from core.events import Rule
+from core.events import Rule, SubjectKind
 from core.time import SECOND
 from detectors.bank import Bank
-from detectors.plan import Derived, Plan, Thresholds
+from detectors.plan import Conditions, Derived, Plan, Thresholds
 
 _START = 1_767_225_600 * SECOND
 _PERIOD = 10 * SECOND
@@ -108,6 +108,7 @@ def run(n_series: int = 100_000, *, batches: int = 15) -> Iterator[dict[str, Any
         yield {"case": "river-four", "ns_per_reading": river_ns, "m_readings_per_s": 1e3 / river_ns}
     yield {"case": "copyto", "gb_per_s": copy_gb_s}
     yield {"case": "state", "bytes_per_series": state_b}
+    yield {"case": "condition-of-two", "ns_per_reading": _conditions_ns(n_series, batches)}
     for name, shape in SHAPES.items():
         made = [stream.batch(shape(rng, n_series)) for _ in range(batches)]
         ns = _ns_per_reading(bank, made)
@@ -121,6 +122,54 @@ def run(n_series: int = 100_000, *, batches: int = 15) -> Iterator[dict[str, Any
             **({"times_river": river_ns / ns} if river_ns else {}),
             "fraction_of_copyto": moved / ns / copy_gb_s,
         }
+
+
+def conditions(n_devices: int) -> Plan:
+    """Return a plan with the interlock D-10 on devices of two signals: series 2·device and 2·device + 1."""
+    device = np.arange(n_devices, dtype=np.int32)
+    signals = np.arange(2 * n_devices, dtype=np.int32)
+    limits = Thresholds(
+        rule=np.zeros(n_devices, np.int32),
+        series=device,
+        level=np.full(n_devices, 4, np.uint8),
+        high=np.ones(n_devices, bool),
+        limit=np.ones(n_devices),
+        deadband=np.zeros(n_devices),
+        on_delay=np.full(n_devices, 60 * SECOND, np.int64),
+        off_delay=np.zeros(n_devices, np.int64),
+        max_gap=np.full(n_devices, 180 * SECOND, np.int64),
+    )
+    interlock = Conditions(
+        "production_running and not fan_running",
+        subject_kind=SubjectKind.DEVICE,
+        subject=device,
+        inputs={"production_running": 2 * device, "fan_running": 2 * device + 1},
+        max_age=dict.fromkeys(
+            ("production_running", "fan_running"), np.full(n_devices, 180 * SECOND, np.int64)
+        ),
+        params={},
+        limits=limits,
+    )
+    read = Derived("value", signals, {}, Thresholds.rows())
+    return Plan(
+        (Rule("D-10", "", ""),),
+        inputs=(read,),
+        conditions=(interlock,),
+        gateway_of=np.zeros(len(signals), np.int32),
+    )
+
+
+def _conditions_ns(n_series: int, batches: int) -> float:
+    """Return what a condition over two signals costs for each reading that it reads."""
+    bank, rng = Bank(conditions(n_series // 2)), np.random.default_rng(6)
+    made = []
+    for n in range(batches):
+        series = np.sort(rng.choice(n_series, min(20_000, n_series), replace=False)).astype(np.int32)
+        t = np.full(len(series), _START + n * _PERIOD)
+        # Production and its collector run together, but for one device in a hundred.
+        value = ((series // 2 % 3 > 0) & (rng.random(len(series)) > 0.01)).astype(np.float64)
+        made.append(Batch(series, t, value, np.full(len(series), Quality.GOOD, np.uint8)))
+    return _ns_per_reading(bank, made)
 
 
 def _ns_per_reading(bank: Bank, batches: list[Batch]) -> float:
