@@ -7,7 +7,7 @@ judged at counts from there on: the past is not judged again (law 5).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,11 +19,11 @@ from detectors.expression import compile_expression, evaluate
 from detectors.fill import fill, shift
 from detectors.lookup import find, pack
 from detectors.methods import OPERATORS
-from detectors.rows import Floats
+from detectors.rows import Floats, recur
 
 _NEVER = np.iinfo(np.int64).max
 _METHODS = frozenset(OPERATORS)
-_STATE = ("held", "held_t", "last_t", "was", "began", "began_seen")
+_STATE = ("held", "held_t", "last_t", "was", "began", "began_seen", "learned")
 
 
 class Condition:
@@ -58,6 +58,9 @@ class Condition:
         self.last_t = np.zeros(m, np.int64)
         self.was, self.began = np.full((k, m), np.nan), np.zeros((k, m), np.int64)
         self.began_seen = np.zeros((k, m), bool)
+        # Of each baseline: area and seconds learned, and the last value, use and restart.
+        self.learned = np.zeros((self.expression.n_learned, 5, m))
+        self.learned[:, 2:] = np.nan
         self._index()
 
     def __len__(self) -> int:
@@ -82,7 +85,7 @@ class Condition:
             columns[word] = joined.as_of(n, instant[mine], value[mine], origin[mine])
         for word, constant in self.params.items():
             columns[word] = constant[lane]
-        y = evaluate(self.expression.root, columns, joined.remember)
+        y = evaluate(self.expression.root, columns, joined)
         self.last_t[lane[joined.last]] = when[joined.last]
         return _without_unknown(self.base + lane, when, y, live)
 
@@ -197,6 +200,26 @@ class _Instants:
         of.began_seen[memory][owner] = seen[self.last]
         known = (condition == 1) & (seen if exact else True)
         return np.where(known, (self.t - began) / 1e9, np.nan)
+
+    def learn(self, memory: int, of: Sequence[Floats], wanted_s: float) -> Floats:
+        """Return the mean of a value over its first seconds of use; see `expression.Memory`."""
+        owner, first = self.lane[self.first], self.first
+        state = self.condition.learned[memory]
+        before = [shift(column, first, state[2 + n][owner]) for n, column in enumerate(of)]
+        t_before = shift(self.t, first, self.condition.last_t[owner])
+        restarts = (of[2] == 1) & (before[2] != 1)
+        counts = (before[1] == 1) & ~np.isnan(before[0]) & (t_before > 0) & ~restarts
+        dt = np.where(counts, (self.t - t_before) / 1e9, 0.0)
+        goes_on = (~restarts).astype(np.float64)
+        used = recur(goes_on, dt, first, state[1][owner])
+        # What was used before a reading is learned until there is enough.
+        dt = np.where(used - dt < wanted_s, dt, 0.0)
+        seconds = recur(goes_on, dt, first, state[1][owner])
+        area = recur(goes_on, np.where(dt > 0, before[0], 0.0) * dt, first, state[0][owner])
+        for n, column in enumerate((area, seconds, *of)):
+            state[n][owner] = column[self.last]
+        mean: Floats = np.divide(area, seconds, out=np.full(len(area), np.nan), where=seconds >= wanted_s)
+        return mean
 
 
 def _without_unknown(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Expression:
 
     text      as written · names: the signals and parameters it speaks of, in order of appearance
     calls     statistics of signals: name of the column -> (method, signal, arguments)
-    n_memories  how many runs of conditions it remembers per subject
+    n_memories, n_learned  how many runs of conditions, and how many baselines, it remembers per subject
     """
 
     text: str
@@ -60,6 +60,7 @@ class Expression:
     names: tuple[str, ...]
     calls: Mapping[str, tuple[str, str, tuple[float, ...]]]
     n_memories: int
+    n_learned: int
 
 
 @dataclass(slots=True)
@@ -71,13 +72,16 @@ class _Parser:
     names: dict[str, None] = field(default_factory=dict)
     calls: dict[str, tuple[str, str, tuple[float, ...]]] = field(default_factory=dict)
     n_memories: int = 0
+    n_learned: int = 0
 
     def read(self) -> Expression:
         self._split()
         root = self._or()
         if self._peek()[0] != "end":
             self._fail(f"`{self._peek()[1]}` is left over")
-        return Expression(self.text, root, tuple(self.names), dict(self.calls), self.n_memories)
+        return Expression(
+            self.text, root, tuple(self.names), dict(self.calls), self.n_memories, self.n_learned
+        )
 
     def _split(self) -> None:
         at = 0
@@ -186,6 +190,8 @@ class _Parser:
             return Node("name", name=name)
         if name in self.methods:
             return self._statistic(name)
+        if name == "baseline":
+            return self._baseline()
         arguments = [self._or()]
         while self._take(","):
             arguments.append(self._or())
@@ -197,6 +203,17 @@ class _Parser:
                 f"there is no function `{name}`; there are {', '.join(sorted([*FUNCTIONS, *self.methods]))}"
             )
         return self._function(name, arguments, FUNCTIONS[name][0])
+
+    def _baseline(self) -> Node:
+        """`baseline(x, use, restart, 8 h)`: the mean of x over the first 8 h of use after the last restart."""
+        arguments = []
+        for _ in range(3):
+            arguments.append(self._or())
+            self._expect(",")
+        wanted = self._duration()
+        self._expect(")")
+        self.n_learned += 1
+        return Node("baseline", tuple(arguments), value=wanted, memory=self.n_learned - 1)
 
     def _function(self, name: str, arguments: list[Node], wanted: int, memory: int = -1) -> Node:
         if wanted and len(arguments) != wanted:
@@ -304,20 +321,30 @@ _BINARY: Mapping[str, Callable[[Floats, Floats], Floats]] = {
     "==": lambda a, b: _known(a == b, a, b),
     "!=": lambda a, b: _known(a != b, a, b),
 }
-Remember = Callable[[int, Floats, bool], Floats]
 
 
-def evaluate(node: Node, columns: Mapping[str, Floats], remember: Remember) -> Floats:
-    """Return the value of a node at every instant.
+class Memory(Protocol):
+    """What an expression remembers of its subjects."""
 
-    remember(memory, condition, exact) returns for how many seconds the condition has been true, NaN where it is not
-    true; with `exact`, NaN also where nobody saw it begin.
-    """
+    def remember(self, memory: int, condition: Floats, exact: bool) -> Floats:
+        """Return for how many seconds the condition has been true, NaN where it is not.
+
+        With `exact`, NaN also where nobody saw it begin.
+        """
+        ...
+
+    def learn(self, memory: int, of: Sequence[Floats], wanted_s: float) -> Floats:
+        """Return the mean of a value over its first `wanted_s` seconds of use, NaN until then; see `baseline`."""
+        ...
+
+
+def evaluate(node: Node, columns: Mapping[str, Floats], memory: Memory) -> Floats:
+    """Return the value of a node at every instant."""
     if node.op == "number":
         return np.full(len(next(iter(columns.values()))), node.value)
     if node.op == "name":
         return columns[node.name]
-    of = [evaluate(part, columns, remember) for part in node.of]
+    of = [evaluate(part, columns, memory) for part in node.of]
     if node.op in _BINARY:
         return _BINARY[node.op](*of)
     if node.op == "not":
@@ -325,11 +352,13 @@ def evaluate(node: Node, columns: Mapping[str, Floats], remember: Remember) -> F
     if node.op == "neg":
         return -of[0]
     if node.op == "since":
-        return remember(node.memory, _truth(of[0]), True)
+        return memory.remember(node.memory, _truth(of[0]), True)
     if node.op == "for":
         condition = _truth(of[0])
-        lasted = remember(node.memory, condition, False)
+        lasted = memory.remember(node.memory, condition, False)
         return np.where(condition == 1, (lasted >= node.value) * 1.0, condition)
+    if node.op == "baseline":
+        return memory.learn(node.memory, [of[0], _truth(of[1]), _truth(of[2])], node.value)
     if node.op == "before":
         return _known(of[0] - of[1] >= node.value, of[0], of[1])
     return FUNCTIONS[node.op][1](*of)

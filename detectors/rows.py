@@ -323,16 +323,7 @@ class Scans:
 
     def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
         """Solve the unit lower bidiagonal system that the recurrence is: exactly the sequential operations."""
-        a = np.broadcast_to(a, len(b))
-        band = np.empty((2, len(b)), order="F")
-        band[0] = 1.0
-        np.negative(a[1:], out=band[1, :-1])
-        # Nothing passes from one lane to the next: 0 stands at the borders.
-        band[1, self._last] = 0.0
-        b = b.copy()
-        b[self._first] += a[self._first] * carried
-        y: Floats = blas.dtbsv(1, band, b, lower=1, diag=1, overwrite_x=1)
-        return y
+        return recur(np.broadcast_to(a, len(b)), b, self._first, carried)
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
         """Compose the maps s → min(c, max(b, s + a)) in two levels; a sum over lanes would leak spikes."""
@@ -418,6 +409,19 @@ class Scans:
 
     def any_of(self, column: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.logical_or.reduceat(column, self._first)
+
+
+def recur(a: Floats, b: Floats, first: NDArray[np.intp], carried: Floats) -> Floats:
+    """Return y with y = a·y_before + b, begun with `carried` at each of the rows `first`."""
+    band = np.empty((2, len(b)), order="F")
+    band[0] = 1.0
+    np.negative(a[1:], out=band[1, :-1])
+    # Nothing passes from one run to the next: 0 stands at the borders.
+    band[1, first[1:] - 1] = band[1, -1] = 0.0
+    b = b.copy()
+    b[first] += a[first] * carried
+    y: Floats = blas.dtbsv(1, band, b, lower=1, diag=1, overwrite_x=1)
+    return y
 
 
 def _compose(z: Floats, cap: Floats) -> tuple[Floats, Floats]:

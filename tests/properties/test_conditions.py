@@ -204,3 +204,44 @@ def test_a_reload_keeps_what_a_condition_remembers():
         said = lines(fresh.step(batch, START))
         assert lines(bank.step(batch, START)) == said
         assert not len(bank.configure(plan(), START))
+
+
+def learned(rows, wanted_s):
+    """The baseline of one subject, instant by instant: x, use and restart hold until their next sample."""
+    held = dict.fromkeys("abc", math.nan)
+    area = used = 0.0
+    before, t_before, found = None, None, []
+    for t, instant in itertools.groupby(rows, key=operator.itemgetter(1)):
+        now = held | {name: x for name, _, x in instant}
+        if now["b"] == 1 and (before is None or before["b"] != 1):
+            area = used = 0.0
+        elif before is not None and before["a"] == 1 and not math.isnan(before["c"]) and used < wanted_s:
+            area += before["c"] * (t - t_before) / 1e9
+            used += (t - t_before) / 1e9
+        found.append(area / used if used >= wanted_s else math.nan)
+        held, before, t_before = now, now, t
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("n_instants", [1, 13, 400])
+def test_a_baseline_is_the_mean_over_the_first_time_of_use(seed, n_instants, monkeypatch):
+    monkeypatch.setitem(MAX_AGE, "a", 0)
+    monkeypatch.setitem(MAX_AGE, "b", 0)
+    # Restarts are rare: only the last tenth of the ones.
+    rng = np.random.default_rng(seed)
+    spoken = {(n, t): x * (n != "b" or rng.random() < 0.05) for _, n, t, x in script(seed)}
+    rows = [(0, n, t, x) for (n, t), x in spoken.items()]
+    fast, found = condition("baseline(c, a, b, 100 s) + 0"), []
+    for part in cut(rows, n_instants):
+        answer = fast.feed(samples(part))
+        if answer is not None:
+            found += list(zip(answer.t.tolist(), answer.value.tolist(), strict=True))
+    ordered = sorted({(t, n, x) for _, n, t, x in rows})
+    expected = dict(
+        zip(sorted({t for t, _, _ in ordered}), learned([(n, t, x) for t, n, x in ordered], 100), strict=True)
+    )
+    known = {t: y for t, y in expected.items() if not math.isnan(y)}
+    assert [t for t, _ in found] == list(known)
+    np.testing.assert_allclose([y for _, y in found], list(known.values()), rtol=1e-9)
+    assert len(known) > 20
