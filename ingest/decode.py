@@ -14,22 +14,35 @@ from core.reject import Reason
 from ingest.columns import UNREADABLE_TOPIC, Columns, Hopeless, Message, Rows, Tolerance
 from ingest.feed import Feed
 from ingest.formats.contract import Format, Ticking
+from ingest.formats.dlt645 import Dlt645Format
 from ingest.formats.hj212 import Hj212Format
+from ingest.formats.mapping import MappingFormat
+from ingest.formats.modbus import ModbusFormat
 from ingest.formats.native import NativeFormat
+from ingest.formats.neuron import NeuronFormat
+from ingest.formats.senml import SenmlFormat
+from ingest.formats.shelly import ShellyFormat
 from ingest.formats.sparkplug import SparkplugFormat
+from ingest.formats.tasmota import TasmotaFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
+from ingest.guard import Guarded, names_sender
 from registry.catalog import Catalog
 
 log = structlog.get_logger("ingest")
 
-FORMATS: Mapping[str, Callable[[Feed], Format]] = MappingProxyType(
-    {
-        "native": NativeFormat,
-        "thingsboard": ThingsBoardFormat,
-        "hj212": Hj212Format,
-        "sparkplug": SparkplugFormat,
-    }
-)
+FORMATS: Mapping[str, Callable[[Feed], Format]] = MappingProxyType({
+    "native": NativeFormat,
+    "thingsboard": ThingsBoardFormat,
+    "hj212": Hj212Format,
+    "sparkplug": SparkplugFormat,
+    "senml": SenmlFormat,
+    "tasmota": TasmotaFormat,
+    "shelly": ShellyFormat,
+    "neuron": NeuronFormat,
+    "mapping": MappingFormat,
+    "dlt645": Dlt645Format,
+    "modbus": ModbusFormat,
+})  # fmt: skip
 TOLERANCE = Tolerance()
 # Topics that nobody has registered must not fill the memory.
 MOST_CACHED = 200_000
@@ -43,7 +56,7 @@ class Decoder:
 
     def __init__(
         self, filters: Iterable[tuple[str, str] | Feed], catalog: Catalog, *,
-        tolerance: Tolerance = TOLERANCE, max_payload_bytes: int = 262_144,
+        tolerance: Tolerance = TOLERANCE, max_payload_bytes: int = 262_144, identified: bool = False,
     ) -> None:  # fmt: skip
         self.catalog = catalog
         self.tolerance = tolerance
@@ -51,7 +64,7 @@ class Decoder:
         self.statuses = self.unclaimed = self.lenient = 0
         self.gaps: Counter[int] = Counter()
         feeds = [Feed(*entry) for entry in filters]
-        self._filters = [(feed.subscription, make_format(feed)) for feed in feeds]
+        self._filters = [(feed.subscription, _guarded(feed, identified=identified)) for feed in feeds]
         self._formats: dict[str, Format | None] = {}
 
     def decode(self, messages: Sequence[Message], now: int) -> Rows:
@@ -104,6 +117,12 @@ def make_format(feed: Feed) -> Format:
             f"Use one of {', '.join(FORMATS)}",
         )  # fmt: skip
     return make(feed)
+
+
+def _guarded(feed: Feed, *, identified: bool) -> Format:
+    """Return the reader of a feed, behind a check where the topic does not tell who sent."""
+    form = make_format(feed)
+    return Guarded(form) if identified and not names_sender(feed) else form
 
 
 def _reject_topic(topic: str, columns: Columns) -> None:

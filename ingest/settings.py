@@ -17,6 +17,8 @@ class IngestSettings:
     tick_s             a delivery at least this often, empty if nothing came
     historical_after_s in order, but older than this on arrival: recorded, nobody is paged
     future_tolerance_s, too_old_days   beyond these a reading is rejected
+    gateway_messages_per_s, gateway_burst_s   budget of a gateway (ingest/budget.py); more is rejected
+    identified         gateways have shown who they are: topics that name none are for few (ingest/guard.py)
     queue_messages, queue_bytes   what may wait for the worker; beyond it we stop reading from the broker
     """
 
@@ -34,6 +36,9 @@ class IngestSettings:
     queue_messages: int = 65_536
     queue_bytes: int = 67_108_864
     max_payload_bytes: int = 262_144
+    gateway_messages_per_s: float = 1000.0
+    gateway_burst_s: float = 600.0
+    identified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from core.batch import Batch
+from core.reject import Reject
 from core.time import DAY, clock_ns, seconds
 from ingest.batcher import Closed, Closing, Delivery
+from ingest.budget import Budgets
 from ingest.columns import Message, Presence, Reply, Tolerance
 from ingest.decode import Decoder
 from ingest.feed import Feed
@@ -26,17 +28,25 @@ from registry.catalog import Catalog
 
 
 class Source:
-    """One consumer thread reads `deliveries()`; `catalog` may be replaced by it between two of them."""
+    """One consumer thread reads `deliveries()`; `catalog` may be replaced by it between two of them.
+
+    refused : returns what the broker kept away from us since the last call
+    """
 
     def __init__(
         self, settings: IngestSettings, broker: BrokerSettings, catalog: Catalog,
         *, clock: Callable[[], int] = clock_ns,
+        refused: Callable[[Catalog], Sequence[Reject]] = lambda _catalog: (),
     ) -> None:  # fmt: skip
         tolerance = Tolerance(seconds(settings.future_tolerance_s), int(settings.too_old_days * DAY))
         self.settings = settings
         self.decoder = Decoder(
-            settings.filters, catalog, tolerance=tolerance, max_payload_bytes=settings.max_payload_bytes
-        )
+            settings.filters, catalog, tolerance=tolerance, max_payload_bytes=settings.max_payload_bytes,
+            identified=settings.identified,
+        )  # fmt: skip
+        feeds = [Feed(*entry) for entry in settings.filters]
+        self.budgets = Budgets(feeds, per_s=settings.gateway_messages_per_s, burst_s=settings.gateway_burst_s)
+        self._refused = refused
         self.order = Order(seconds(settings.historical_after_s))
         self.session = Session(broker, settings, clock, presence=_presence(settings))
         self.closing = Closing(settings)
@@ -141,12 +151,14 @@ class Source:
     def _deliver(self, chunks: list[Chunk]) -> Delivery:
         messages: list[Message] = [message for chunk in chunks for message in chunk.messages]
         now = self._clock()
-        rows = self.decoder.decode(messages, now)
+        admitted, turned_away = self.budgets.admit(messages, self.catalog, now)
+        rows = self.decoder.decode(admitted, now)
+        kept_out = [*turned_away, *self._refused(self.catalog)]
         ordered = self.order.step(rows, self.catalog.gateway, now)
         self._n_deliveries += 1
         number = self._n_deliveries
         delivery = Delivery(
-            batch=ordered.batch, rejects=rows.rejects, received=rows.received,
+            batch=ordered.batch, rejects=(*rows.rejects, *kept_out), received=_with(rows.received, kept_out),
             duplicates=ordered.duplicates, messages=len(messages), now=now,
             connected=self.session.connected or bool(messages),
             first_arrived=messages[0].arrived if messages else now,
@@ -161,6 +173,14 @@ class Source:
         for chunk in chunks:
             self.session.acknowledge(chunk.connection, chunk.messages)
         self.session.publish(replies)
+
+
+def _with(received: dict[int, int], kept_out: Sequence[Reject]) -> dict[int, int]:
+    """Return the readings received per gateway, with what never came to be decoded."""
+    total = Counter(received)
+    for reject in kept_out:
+        total[reject.gateway] += reject.n
+    return dict(total)
 
 
 def _presence(settings: IngestSettings) -> Callable[[int], Presence] | None:

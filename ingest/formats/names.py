@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from core.reject import Reason
 from ingest.columns import ABSENT, Columns
 from ingest.formats.contract import Refusal, as_value, brief
 from ingest.formats.table import Table, read_table
+from ingest.formats.unit import conversion
 from registry.catalog import Device
 
+Seen = dict[int, tuple[str, str]]
 # Spellings of a name that a sender may invent must not fill the memory.
 MOST_CACHED = 4_096
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\s*")
@@ -44,6 +46,7 @@ class Meaning:
     invert      1 means 0, for a contact that opens when it is active
     words       texts that stand for numbers
     text        a number may come as text; an empty one is no reading
+    unit        of the number as sent; converted when the registry has another one of the same kind
     """
 
     signal: str = ""
@@ -53,6 +56,14 @@ class Meaning:
     invert: bool = False
     words: Mapping[str, float] = field(default_factory=dict)
     text: bool = False
+    unit: str = ""
+
+    def into(self, wanted: str) -> Meaning:
+        """Return what it means in the registry's unit."""
+        factors = conversion(self.unit, wanted) if self.unit and wanted else None
+        if factors is None:
+            return self
+        return replace(self, scale=self.scale * factors[0], offset=self.offset * factors[0] + factors[1])
 
     @property
     def plain(self) -> bool:
@@ -91,12 +102,13 @@ class Names:
     """A table of foreign names.
 
     assume : what a name of the format means where no table says so
-    seen : filled with the foreign name of every series that was found, for whoever wants to show it
+    seen : filled with (foreign name, unit as sent) of every series that was found, for whoever wants to show it
+    units : of the registry, by series
     """
 
     def __init__(
         self, table: Table | None = None, assume: Callable[[str], Meaning | None] = lambda _name: None,
-        *, seen: dict[int, str] | None = None,
+        *, seen: Seen | None = None,
     ) -> None:  # fmt: skip
         body = table.body if table else {}
         common = table.numbers(body, "sentinels") if table else ()
@@ -110,9 +122,13 @@ class Names:
         self.assume = assume
         self.common = Meaning(sentinels=common) if common else AS_IS
         self.seen = seen
+        self.units: Sequence[str] = ()
 
-    def find(self, device: Device, name: str) -> tuple[int, Meaning] | None:
-        """Return the series of a foreign name and what it means; None when the device has no such series."""
+    def find(self, device: Device, name: str, unit: str = "") -> tuple[int, Meaning] | None:
+        """Return the series of a foreign name and what it means; None when the device has no such series.
+
+        unit : as the message gives it; goes before that of a table
+        """
         name = name.strip()
         own = self.profiles.get(device.profile, {}).get(name) or self.own.get(name)
         # What a person wrote is meant; what we assume gives way to a series of that very name.
@@ -123,14 +139,15 @@ class Names:
             for signal in (meaning.signal,) if meaning.signal else (name, spelled(name)):
                 series = device.series.get(signal)
                 if series is not None:
+                    sent = replace(meaning, unit=unit) if unit else meaning
                     if self.seen is not None:
-                        self.seen[series] = name
-                    return series, meaning
+                        self.seen[series] = name, sent.unit
+                    return series, sent.into(self.units[series] if series < len(self.units) else "")
         return None
 
 
-class Channels(dict[str, tuple[int, Meaning]]):
-    """Foreign name → (series, meaning) of one device, learned as names come; None of a stranger is kept."""
+class Channels(dict[str | tuple[str, str], tuple[int, Meaning]]):
+    """Foreign name, or (name, unit), → (series, meaning) of one device; learned as they come, but for strangers."""
 
     __slots__ = ("device", "names")
 
@@ -138,8 +155,9 @@ class Channels(dict[str, tuple[int, Meaning]]):
         super().__init__()
         self.device, self.names = device, names
 
-    def __missing__(self, name: str) -> tuple[int, Meaning]:
-        found = self.names.find(self.device, name)
+    def __missing__(self, name: str | tuple[str, str]) -> tuple[int, Meaning]:
+        named = (name, "") if isinstance(name, str) else name
+        found = self.names.find(self.device, *named)
         if found is None:
             raise KeyError(name)
         if len(self) >= MOST_CACHED:
@@ -160,12 +178,18 @@ class Readings:
         self.unclaimed: list[str] = []
         self.n_known = 0
 
-    def take(self, name: str, raw: Any, t: int = ABSENT, quality: Quality = Quality.GOOD) -> None:
-        """Take one reading, or leave a reject; None is no reading."""
+    def take(
+        self, name: str, raw: Any, t: int = ABSENT, quality: Quality = Quality.GOOD,
+        *, times: float = 1.0, unit: str = "",
+    ) -> None:  # fmt: skip
+        """Take one reading, or leave a reject; None is no reading.
+
+        times : a ratio of the device's own · unit : as the message gives it
+        """
         if raw is None:
             return
         try:
-            series, meaning = self.channels[name]
+            series, meaning = self.channels[(name, unit) if unit else name]
         except KeyError:
             self.unclaimed.append(name)
             return
@@ -176,7 +200,7 @@ class Readings:
             self.refuse(refusal.reason, f"{brief(name)}: {refusal.detail}")
             return
         if value is not None:
-            self.columns.add(series, t, value)
+            self.columns.add(series, t, value * times)
             if quality is not Quality.GOOD:
                 self.columns.mark(1, quality)
 
@@ -199,7 +223,7 @@ def spelled(name: str) -> str:
     return _OTHER.sub("_", _CAMEL.sub("_", name).lower()).strip("_")
 
 
-def load_names(name: str, seen: dict[int, str] | None = None, **more: Any) -> Names:
+def load_names(name: str, seen: Seen | None = None, **more: Any) -> Names:
     """Return a table of names by its file; "" = none.  Raises ConfigError."""
     return Names(read_table(Path(name)) if name else None, seen=seen, **more)
 
@@ -225,4 +249,5 @@ def meaning_of(table: Table, name: str, spec: Any, *, common: tuple[float, ...] 
         invert=table.flag(spec, "invert"),
         words={str(word): float(number) for word, number in table.table(spec, "words").items()},
         text=table.flag(spec, "text"),
+        unit=table.word(spec, "unit"),
     )

@@ -56,6 +56,7 @@ class Places:
         if catalog is self._catalog:
             return
         self._catalog, self._origins = catalog, {}
+        self.names.units = catalog.unit
         self._by_key = {gateway.id: gateway for gateway in catalog.gateways.values()}
         behind = Counter(device.gateway for device in catalog.devices.values())
         self._only = {
