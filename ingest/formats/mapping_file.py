@@ -187,7 +187,7 @@ def _maybe(table: Table, node: MappingOf[str, Any], key: str) -> Pointer | None:
 def _zone(table: Table, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, OSError, KeyError):
         table.refuse("time zone", f"{name!r} is no time zone", "Write it as Asia/Shanghai")
 
 
