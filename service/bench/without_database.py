@@ -21,7 +21,7 @@ class Nothing:
     """Says "durable" at once, and counts what it was given."""
 
     def restore(self) -> Restored:
-        return Restored(0, None, {}, iter(()))
+        return Restored(seq=0, now=0, state=None, meta={}, log=iter(()))
 
     def commit(self, seq: int, unit: Unit, _changes: Changes, _gateway_of: NDArray[np.int32]) -> Outcome:
         n = np.array([len(unit.batch)], np.int32)
