@@ -141,7 +141,7 @@ class Pipeline:
         if restored.state is not None:
             self.bank.restore(_part(restored.state, "bank/"))
             self.source.order.restore(_part(restored.state, "order/"))
-        self.seq, newest, n_replayed = restored.seq, 0, 0
+        self.seq, newest, n_replayed = restored.seq, restored.now, 0
         for entry in restored.log:
             for tick in entry.nows[:-1]:
                 self.bank.step(Batch.empty(), tick)
