@@ -12,11 +12,12 @@ from detectors.mean import MEAN
 from detectors.operator import Operator
 from detectors.production import PRODUCTION
 from detectors.rate import RATE
+from detectors.seasonal import SEASONAL
 from detectors.slope import SLOPE
 from detectors.step import STEP
 from detectors.stuck import STUCK
 from detectors.thermal import THERMAL
 from detectors.value import VALUE
 
-_ALL = (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNTER, PRODUCTION)
+_ALL = (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNTER, PRODUCTION, SEASONAL)
 OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _ALL}

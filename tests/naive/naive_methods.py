@@ -181,9 +181,31 @@ class Production:
         return float(sum(self.states[-3:]) >= 2)
 
 
+class Seasonal:
+    def __init__(self, p):
+        self.p, self.hour, self.seen, self.usual = p, None, [], {}
+
+    def take(self, t, x):
+        hour = (t + 8 * 3600 * 10**9) // int(self.p["slot_s"] * 1e9)
+        if hour != self.hour and self.seen:
+            slot, mean = self.hour % 168, sum(self.seen) / len(self.seen)
+            old = self.usual.get(slot)
+            if old is None:
+                self.usual[slot] = mean
+            else:
+                most = self.p["clip"] * abs(old)
+                self.usual[slot] = old + self.p["weight"] * min(max(mean - old, -most), most)
+            self.seen = []
+        self.hour = hour
+        self.seen.append(x)
+        usual = self.usual.get(hour % 168)
+        return NAN if usual is None else x / max(usual, self.p["floor"])
+
+
 METHODS = {
     "value": Value, "rate": Rate, "ewma": Ewma, "cusum": Cusum, "hampel": Hampel, "stuck": Stuck,
     "thermal": Thermal, "slope": Slope, "step": Step, "mean": Mean, "counter": Counter, "production": Production,
+    "seasonal": Seasonal,
 }  # fmt: skip
 
 
