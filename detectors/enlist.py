@@ -52,7 +52,7 @@ def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: 
         of_profile.setdefault(device.profile, []).append(device)
     derived, inputs, conditions = [], _Inputs(), []
     for row, rule in enumerate(rules, first_row):
-        subjects = [device for profile in rule.of for device in of_profile.get(profile, ())]
+        subjects = [d for profile in rule.of for d in of_profile.get(profile, ()) if _is_set(rule, d)]
         if rule.when is None:
             derived += _single(rule, row, subjects)
         else:
@@ -93,6 +93,11 @@ def number(rule: RuleText, device: Watched, value: float | str) -> float:
     if isinstance(value, str):
         return device.overrides.get(f"{rule.code}.{value}", rule.parameters[value])
     return value
+
+
+def _is_set(rule: RuleText, device: Watched) -> bool:
+    """Return whether the device says every parameter that has no default."""
+    return not any(np.isnan(number(rule, device, name)) for name in rule.parameters)
 
 
 def _gap_s(device: Watched, signal: str) -> float:

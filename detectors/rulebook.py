@@ -21,6 +21,8 @@ from detectors.expression import UNITS_S, Expression, ExpressionError, compile_e
 from detectors.methods import OPERATORS
 
 SHIPPED = Path(__file__).parent / "rules"
+# A parameter without a default that would be right for anybody.
+PER_DEVICE = "per device"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
 _RULE_KEYS = frozenset({
     "id", "title", "of", "signal", "method", "with", "when", "parameters", "unit", "raise", "advice", "source",
@@ -48,7 +50,7 @@ class RuleText:
     of        profiles of devices that it is about
     method    and `with_`, its parameters (numbers or names of parameters), for a rule about one signal
     when      a compiled expression, for a rule about several
-    parameters  name -> default; a device may override each
+    parameters  name -> default; a device may override each. NaN: only devices that say it fall under the rule
     max_age_s for so long a sample stands for its signal, 0: three of its periods, or until the next where it has none
     where     file and line · version: hash of everything that decides
     """
@@ -252,7 +254,12 @@ class _Rule:
         if "parameters" not in self.keys:
             return {}
         found = self.reader.mapping(self.keys["parameters"], None, "`parameters`")
-        return {name: self.reader.number(node, f"parameter `{name}`") for name, node in found.items()}
+        return {
+            name: math.nan
+            if isinstance(node, yaml.ScalarNode) and node.value.strip() == PER_DEVICE
+            else self.reader.number(node, f"parameter `{name}`")
+            for name, node in found.items()
+        }
 
     def _one_signal(self, parameters: Mapping[str, float]) -> dict[str, Any]:
         reader = self.reader

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -205,7 +206,7 @@ def mutants(rule: RuleText) -> Iterator[tuple[str, tuple[Mutant, ...]]]:
             yield what, tuple(Mutant(what, c) for c in changed)
     for field_, numbers in (("parameters", rule.parameters), ("with_", rule.with_)):
         for name, given in numbers.items():
-            if isinstance(given, str) or not given:
+            if isinstance(given, str) or not given or math.isnan(given):
                 continue
             changed = [
                 replace(rule, **cast("Any", {field_: {**numbers, name: v}})) for v in _changed(given, 0.5)

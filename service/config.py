@@ -133,6 +133,18 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What is detected beside the limits of the registry (docs/rules.md).
+
+    shipped  the packs dust, power and quality that come with the service
+    packs    rule packs of your own, YAML files; read again whenever one changes. `fengsui rules check` tries them
+    """
+
+    shipped: bool = True
+    packs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """Where everything is kept; `fengsui up` starts a PostgreSQL of its own.
 
@@ -299,6 +311,7 @@ class Config:
     )
     ingest: Ingest = Ingest()
     watch: Watch = Watch()
+    rules: Rules = Rules()
     database: Database = Database()
     retention: Retention = Retention()
     checkpoint: Checkpoint = Checkpoint()

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from core.errors import RuleError
 from core.time import SECOND, clock_ns
 from service.config import Config
 from service.config_channel import Channel, Email, LogChannel
+from service.rules import packs_of, read_rules
 from service.status import addresses, ready
 
 OLDEST_POSTGRES = 14
@@ -38,6 +40,7 @@ def examine(config: Config, folder: Path) -> list[Finding]:
     looks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _broker(config),
         lambda: _database(config),
+        lambda: _rules(config),
         _clock,
         lambda: _disk(folder),
         lambda: _channels(config),
@@ -149,6 +152,15 @@ def _extension(connection: psycopg.Connection) -> Finding:
     if row:
         return Finding("TimescaleDB", f"{row[0]}: hypertables, compression, continuous aggregates")
     return Finding("TimescaleDB", "not installed: native partitions and summaries of our own are used")
+
+
+def _rules(config: Config) -> Iterator[Finding]:
+    try:
+        rules = read_rules(packs_of(config.rules))
+    except RuleError as error:
+        yield Finding("rules", f"{error.where}: {error.problem}", error.remedy)
+    else:
+        yield Finding("rules", f"{len(rules)} in {len(packs_of(config.rules))} packs")
 
 
 # ── this machine ──────────────────────────────────────────────────────────────

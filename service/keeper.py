@@ -19,6 +19,7 @@ from core.time import clock_ns, seconds
 from registry.catalog import Catalog
 from registry.load import load_catalog, registry_version
 from service.metrics import PipelineMetrics
+from service.rules import RuleFiles
 from storage.alerts import pending_commands, reached
 from storage.maintenance import Keep, maintain
 
@@ -49,6 +50,7 @@ class Keeper(threading.Thread):
         version: str,
         keep: Keep,
         metrics: PipelineMetrics,
+        rules: RuleFiles | None = None,
         rounds: Rounds = Rounds(),
         policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
@@ -58,6 +60,7 @@ class Keeper(threading.Thread):
         self._policy = policy
         self._commands: list[Command] = []
         self._reached: Sequence[Reached] = ()
+        self._rules, self._newest = rules, catalog
         self._catalog: Catalog | None = None
         self._row_version, self._content_version = version, catalog.version
         self._last_command = 0
@@ -78,7 +81,7 @@ class Keeper(threading.Thread):
         return taken
 
     def catalog(self) -> Catalog | None:
-        """Return the registry as it is now if it changed since the last call."""
+        """Return the registry as it is now if it, or the rules, changed since the last call."""
         if self._catalog is None:
             return None
         with self._lock:
@@ -108,6 +111,7 @@ class Keeper(threading.Thread):
             self._fetch_commands(connection)
             self._reached = reached(connection, self._policy)
             self._fetch_catalog(connection)
+            self._look_at_rules()
             self._maintain(connection)
             for _ in connection.notifies(timeout=self._rounds.look_s, stop_after=1):
                 pass
@@ -137,7 +141,13 @@ class Keeper(threading.Thread):
         loads.labels("loaded").inc()
         log.info("registry changed", version=catalog.version)
         with self._lock:
-            self._catalog = catalog
+            self._newest = self._catalog = catalog
+
+    def _look_at_rules(self) -> None:
+        """Have the registry taken over again when other rules are to be held against it."""
+        if self._rules and self._rules.look():
+            with self._lock:
+                self._catalog = self._newest
 
     def _maintain(self, connection: psycopg.Connection) -> None:
         now = clock_ns()

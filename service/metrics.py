@@ -70,6 +70,12 @@ class PipelineMetrics:
         self.catalog_loads = Counter(
             "fengsui_catalog_loads", "Times the registry was taken over anew", ["result"], registry=registry
         )
+        self.rule_loads = Counter(
+            "fengsui_rule_loads", "Times changed rule packs were read", ["result"], registry=registry
+        )
+        self.rules_refused = Gauge(
+            "fengsui_rules_refused", "1 while rule packs on disk are not in force", registry=registry
+        )
 
         self.totals: Count[str] = Count()
 

@@ -24,6 +24,7 @@ from service.metrics import PipelineMetrics
 from service.pipeline import Pace, Pipeline, Terms
 from service.planning import plan_of
 from service.probe import Probe, serve
+from service.rules import RuleFiles
 from storage.alerts import memory as alert_memory
 from storage.maintenance import Keep
 from storage.store import Store
@@ -50,14 +51,15 @@ def work(config: Config, store: Store) -> None:
         row_version, catalog = registry_version(connection), load_catalog(connection)
         memory = alert_memory(connection, config.policy, clock_ns())
     metrics, clock = PipelineMetrics(), SteadyClock()
+    rules = RuleFiles(config.rules, metrics)
     keeper = Keeper(
         config.database.dsn, catalog=catalog, version=row_version, keep=keep_of(config),
-        metrics=metrics, policy=config.policy,
+        metrics=metrics, policy=config.policy, rules=rules,
     )  # fmt: skip
     source = Source(ingest_settings(config), broker_settings(config), catalog, clock=clock)
     pipeline = Pipeline(
         source=source, bank=Bank(now=clock()), desk=Desk((), config.policy, catalog, (), memory=memory), store=store,
-        inbox=keeper, terms=terms_of(config), metrics=metrics,
+        inbox=keeper, terms=terms_of(config, rules), metrics=metrics,
     )  # fmt: skip
     clock.at_least(pipeline.restore())
     pipeline.take_over(catalog, clock())
@@ -92,10 +94,10 @@ class SteadyClock:
         return self._newest
 
 
-def terms_of(config: Config) -> Terms:
+def terms_of(config: Config, rules: RuleFiles) -> Terms:
     """Return what the pipeline needs of the configuration."""
     pace = Pace(checkpoint_s=config.checkpoint.interval_s)
-    return Terms(plan=lambda catalog: plan_of(catalog, config.watch), policy=config.policy, pace=pace)
+    return Terms(plan=lambda catalog: plan_of(catalog, config.watch, rules.rules), policy=config.policy, pace=pace)
 
 
 def keep_of(config: Config) -> Keep:

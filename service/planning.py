@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from core.events import Rule
 from core.levels import Level
-from core.time import seconds
+from core.time import SECOND, seconds
+from detectors.enlist import Watched, with_rules
 from detectors.plan import Plan, Silences, Thresholds
+from detectors.rulebook import RuleText
 from registry.catalog import Catalog
 from service.config import Watch
 
@@ -44,8 +47,23 @@ GATEWAY_SILENT = Rule(
 )
 
 
-def plan_of(catalog: Catalog, watch: Watch) -> Plan:
-    """Return what is to be detected; row 0, 1, 2 of the rules are LIMIT, Q-02 and Q-01."""
+def plan_of(catalog: Catalog, watch: Watch, rules: Sequence[RuleText] = ()) -> Plan:
+    """Return what is to be detected: LIMIT, Q-02 and Q-01 in rows 0, 1, 2 of its rules, then those of the packs."""
+    return with_rules(_own(catalog, watch), rules, watched(catalog))
+
+
+def watched(catalog: Catalog) -> Iterator[Watched]:
+    """Yield the devices in service as rules see them."""
+    for device in catalog.devices.values():
+        yield Watched(
+            id=device.id,
+            profile=device.profile,
+            series=device.series,
+            period_s={signal: float(catalog.period[key]) / SECOND for signal, key in device.series.items()},
+        )
+
+
+def _own(catalog: Catalog, watch: Watch) -> Plan:
     rules = tuple(_versioned(rule) for rule in (LIMIT, SERIES_SILENT, GATEWAY_SILENT))
     return Plan(
         rules=rules,

@@ -45,7 +45,10 @@ def check_config(file: File = None) -> None:
     fengsui check-config fengsui.toml
     """
     from service.config import find, load
+    from service.rules import packs_of, read_rules
 
     config = load(file)
+    n_rules = len(read_rules(packs_of(config.rules)))
     place = file or find() or "defaults and environment"
-    print(f"{place}: good. {len(config.sources)} sources, channels: {', '.join(config.channels) or 'none'}")
+    channels = ", ".join(config.channels) or "none"
+    print(f"{place}: good. {len(config.sources)} sources, {n_rules} rules, channels: {channels}")

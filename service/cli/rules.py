@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +69,7 @@ def _plain(rule: Any) -> dict[str, Any]:
         "when": rule.when.text if rule.when else None,
         "method": None if rule.when else rule.method,
         "with": dict(rule.with_),
-        "parameters": dict(rule.parameters),
+        "parameters": {n: None if math.isnan(v) else v for n, v in rule.parameters.items()},
         "unit": rule.unit,
         "raise": [
             {
@@ -128,9 +129,13 @@ def _words(rule: Any) -> list[str]:
             f"  {line}"
             for line in (OPERATORS[rule.method].derive.__globals__["__doc__"] or "").strip().splitlines()
         ]
-    lines += [f"  {name} = {value:g} (may be set per device)" for name, value in rule.parameters.items()]
+    lines += [f"  {name}{_default(value)}" for name, value in rule.parameters.items()]
     lines.append(f"  source: {rule.source}" + ("" if rule.verified else "  — not verified"))
     return [*lines, f"  {rule.advice_zh}", f"  {rule.advice_en}"]
+
+
+def _default(value: float) -> str:
+    return " is to be set per device" if math.isnan(value) else f" = {value:g} (may be set per device)"
 
 
 def _number(rule: Any, value: float | str) -> str:

@@ -1,0 +1,131 @@
+"""The rule packs in force: read at the start, looked at while running, refused without harm when they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from core.errors import RuleError
+from detectors.bank import Bank
+from detectors.enlist import Watched, with_rules
+from detectors.plan import Plan
+from detectors.rulebook import RuleText, read_packs, shipped
+from registry.signals import catalogue
+from registry.words import Profile
+from service.config import Rules
+from service.metrics import PipelineMetrics
+
+log = structlog.get_logger("rules")
+
+# Rules that service/planning.py makes itself.
+BUILT_IN = ("LIMIT", "Q-01", "Q-02")
+_Stamps = Mapping[Path, tuple[int, int] | None]
+
+
+def packs_of(chosen: Rules) -> list[Path]:
+    """Return the files that are to be read."""
+    return [*(shipped() if chosen.shipped else ()), *map(Path, chosen.packs)]
+
+
+def read_rules(paths: Sequence[Path]) -> tuple[RuleText, ...]:
+    """Return the rules of these files; raises RuleError, also for rules that this service could never run."""
+    rules = read_packs(paths, {name: signal.unit for name, signal in catalogue().items()})
+    profiles = [profile.value for profile in Profile]
+    for rule in rules:
+        if rule.code in BUILT_IN:
+            raise RuleError(rule.where, f"rule {rule.code} is one of the service's own", "Rename it")
+        for profile in rule.of:
+            if profile not in profiles:
+                raise RuleError(
+                    rule.where,
+                    f"rule {rule.code} is of `{profile}`, and no device can be one",
+                    f"Use one of: {', '.join(profiles)}",
+                )
+    _try_out(rules, profiles)
+    return rules
+
+
+def _try_out(rules: Sequence[RuleText], profiles: Sequence[str]) -> None:
+    """Put the rules into a bank, for one device of each profile that has every signal there is."""
+    series = {name: key for key, name in enumerate(catalogue(), 1)}
+    devices = [Watched(id_, profile, series) for id_, profile in enumerate(profiles, 1)]
+    for rule in rules:
+        try:
+            Bank(with_rules(Plan(), [rule], devices))
+        except (ValueError, KeyError) as error:
+            raise RuleError(
+                rule.where, f"rule {rule.code} cannot run: {error}", "Correct its numbers"
+            ) from error
+    try:
+        Bank(with_rules(Plan(), rules, devices))
+    except (ValueError, KeyError) as error:
+        raise RuleError("rules", f"cannot run together: {error}", "Use fewer different statistics") from error
+
+
+class RuleFiles:
+    """`rules` are in force; `look` reads the files again when one has changed.
+
+    While running, a pack that cannot be read leaves all rules in force as they are.  At the start nothing is in
+    force yet: then a bad pack is left out, and the others work, for a typing error must not end the watch.
+    """
+
+    def __init__(self, chosen: Rules, metrics: PipelineMetrics) -> None:
+        self._paths, self._metrics = packs_of(chosen), metrics
+        self._stamps = self._look()
+        self.rules = self._first()
+
+    def look(self) -> bool:
+        """Return whether other rules are in force since the last call."""
+        stamps = self._look()
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
+        try:
+            rules = read_rules(self._paths)
+        except RuleError as error:
+            self._refused(error, "the rules in force stay")
+            return False
+        self._metrics.rule_loads.labels("loaded").inc()
+        self._metrics.rules_refused.set(0)
+        changed = rules != self.rules
+        log.info("rules read", n=len(rules), changed=_differing(self.rules, rules))
+        self.rules = rules
+        return changed
+
+    def _first(self) -> tuple[RuleText, ...]:
+        """Return the rules of all packs that can be read and do not contradict those before."""
+        good: list[Path] = []
+        rules: tuple[RuleText, ...] = ()
+        for path in self._paths:
+            try:
+                rules = read_rules([*good, path])
+            except RuleError as error:
+                self._refused(error, "this pack is left out")
+            else:
+                good.append(path)
+        return rules
+
+    def _refused(self, error: RuleError, so: str) -> None:
+        self._metrics.rule_loads.labels("failed").inc()
+        self._metrics.rules_refused.set(1)
+        log.error("rule pack refused", so=so, where=error.where, problem=error.problem, remedy=error.remedy)
+
+    def _look(self) -> _Stamps:
+        """Return when each file was written and its size; taken before it is read, so that no change is missed."""
+        return {path: _stamp(path) for path in self._paths}
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _differing(old: Sequence[RuleText], new: Sequence[RuleText]) -> list[str]:
+    """Return the codes of rules that came, went or decide otherwise."""
+    before, after = ({rule.code: rule.version for rule in rules} for rules in (old, new))
+    return sorted(code for code in before | after if before.get(code) != after.get(code))

@@ -1,0 +1,170 @@
+"""The registry and the rule packs become one plan."""
+
+import numpy as np
+import pytest
+from fakes.plain_registry import catalog_of
+
+from core.batch import Batch
+from core.errors import RuleError
+from core.events import Kind
+from core.time import SECOND
+from detectors.bank import Bank
+from service.config import Rules, Watch
+from service.metrics import PipelineMetrics
+from service.planning import plan_of
+from service.rules import RuleFiles, packs_of, read_rules
+
+TOWN = """
+[[area]]
+code = "1"
+name = "县"
+level = "county"
+[[enterprise]]
+code = "E1"
+name = "甲木业"
+area = "1"
+[[gateway]]
+code = "gw-1"
+enterprise = "E1"
+[[device]]
+gateway = "gw-1"
+code = "dc-1"
+name = "1号除尘器"
+profile = "dry_dust_collector"
+series = [
+  { signal = "hopper_temperature", period_s = 5, limits = [{ level = "red", high = 80 }] },
+  { signal = "fan_running", period_s = 10 },
+  { signal = "production_running", period_s = 10 },
+]
+[[device]]
+gateway = "gw-1"
+code = "meter-1"
+name = "电表"
+profile = "load_meter"
+series = [{ signal = "current_a", period_s = 5 }]
+"""
+HOPPER, FAN, PRODUCTION, CURRENT = 1, 2, 3, 4
+PACK = """\
+pack: mine
+rules:
+  - id: X-1
+    title: {zh: 甲, en: a}
+    of: [dry_dust_collector]
+    signal: hopper_temperature
+    unit: ℃
+    raise: [{level: yellow, above: 40}]
+    source: default of ours
+"""
+
+
+def of(plan, code):
+    row = [rule.code for rule in plan.rules].index(code)
+    single = [d for d in plan.derived if (d.limits.rule == row).any()]
+    several = [c for c in plan.conditions if (c.limits.rule == row).any()]
+    return [d.series.tolist() for d in single], [c.subject.tolist() for c in several]
+
+
+def test_devices_fall_under_the_shipped_rules_of_their_profile_and_signals():
+    plan = plan_of(catalog_of(TOWN), Watch(), read_rules(packs_of(Rules())))
+    assert [rule.code for rule in plan.rules[:3]] == ["LIMIT", "Q-02", "Q-01"]
+    assert plan.thresholds.limit.tolist() == [80.0]
+    assert of(plan, "D-02") == ([[HOPPER]], [])
+    assert of(plan, "D-10") == ([], [[1]])
+    assert of(plan, "D-13") == ([], [])  # no water in a dry collector
+    assert of(plan, "E-08") == ([], [])  # nobody said what this feeder may carry
+
+
+def test_production_without_the_collector_is_found_by_the_plan():
+    bank = Bank(plan_of(catalog_of(TOWN), Watch(), read_rules(packs_of(Rules()))))
+    t = np.arange(13) * 10 * SECOND
+    series = np.repeat([FAN, PRODUCTION], 13)
+    batch = Batch.of(series, np.tile(t, 2), np.repeat([0.0, 1.0], 13))
+    events = bank.step(batch, int(t[-1]))
+    said = [
+        (bank.rules[r].code, int(k), int(at) // SECOND)
+        for r, k, at in zip(events.rule, events.kind, events.t, strict=True)
+    ]
+    assert said == [("D-10", Kind.RAISE, 60)]
+
+
+def test_without_shipped_packs_only_the_limits_and_ones_own(tmp_path):
+    (tmp_path / "mine.yaml").write_text(PACK)
+    rules = read_rules(packs_of(Rules(shipped=False, packs=(str(tmp_path / "mine.yaml"),))))
+    assert [rule.code for rule in plan_of(catalog_of(TOWN), Watch(), rules).rules] == [
+        "LIMIT",
+        "Q-02",
+        "Q-01",
+        "X-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("id: X-1", "id: Q-01", "one of the service's own"),
+        ("of: [dry_dust_collector]", "of: [dry_dust_colector]", "no device can be one"),
+        ("above: 40", "above: 40, deadband: -1", "deadband is negative"),
+    ],
+)
+def test_what_could_never_run_is_refused_with_its_line(tmp_path, old, new, told):
+    path = tmp_path / "mine.yaml"
+    path.write_text(PACK.replace(old, new))
+    with pytest.raises(RuleError, match=told) as caught:
+        read_rules([path])
+    assert caught.value.where == f"{path}:3"
+
+
+class TestRuleFiles:
+    @pytest.fixture
+    def pack(self, tmp_path):
+        path = tmp_path / "mine.yaml"
+        path.write_text(PACK)
+        return path
+
+    @pytest.fixture
+    def metrics(self):
+        return PipelineMetrics()
+
+    def files(self, pack, metrics, *others):
+        return RuleFiles(Rules(shipped=False, packs=(str(pack), *map(str, others))), metrics)
+
+    def test_nothing_is_read_again_while_no_file_changes(self, pack, metrics):
+        assert not self.files(pack, metrics).look()
+        assert metrics.registry.get_sample_value("fengsui_rule_loads_total", {"result": "loaded"}) is None
+
+    def test_a_changed_pack_comes_into_force(self, pack, metrics):
+        files = self.files(pack, metrics)
+        pack.write_text(PACK.replace("above: 40", "above: 41.5"))
+        assert files.look()
+        assert files.rules[0].raises[0].limit == 41.5
+        assert not files.look()
+
+    def test_a_bad_pack_leaves_the_old_rules_in_force_until_it_is_repaired(self, pack, metrics):
+        files = self.files(pack, metrics)
+        old = files.rules
+        pack.write_text(PACK.replace("above: 40", "above: hot"))
+        assert not files.look()
+        assert files.rules is old
+        assert metrics.registry.get_sample_value("fengsui_rules_refused") == 1
+        assert metrics.registry.get_sample_value("fengsui_rule_loads_total", {"result": "failed"}) == 1
+        pack.write_text(PACK.replace("above: 40", "above: 50"))
+        assert files.look()
+        assert metrics.registry.get_sample_value("fengsui_rules_refused") == 0
+
+    def test_a_pack_that_went_away_leaves_its_rules_in_force(self, pack, metrics):
+        files = self.files(pack, metrics)
+        pack.unlink()
+        assert not files.look()
+        assert [rule.code for rule in files.rules] == ["X-1"]
+
+    def test_at_the_start_a_bad_pack_is_left_out_and_the_others_work(self, pack, metrics, tmp_path):
+        bad = tmp_path / "bad.yaml"
+        bad.write_text(PACK)  # the same id once more
+        files = self.files(pack, metrics, bad)
+        assert [rule.code for rule in files.rules] == ["X-1"]
+        assert metrics.registry.get_sample_value("fengsui_rules_refused") == 1
+
+    def test_the_same_rules_in_another_file_are_no_change(self, pack, metrics):
+        files = self.files(pack, metrics)
+        pack.write_text(PACK + "\n# a remark\n")
+        assert not files.look()
