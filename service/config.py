@@ -8,6 +8,7 @@ The line about a key in a docstring below is what `fengsui config example` print
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,12 +81,27 @@ class Mqtt:
 class Source:
     """What is subscribed to, and how it is read (docs/wire.md).
 
-    filter   an MQTT topic filter
-    format   how its messages are read
+    filter   an MQTT topic filter; a level may be {gateway}, {device} or any {name} instead of +
+    format   how its messages are read: native, thingsboard, hj212, sparkplug, senml, tasmota, shelly, neuron, mapping,
+             dlt645 or modbus
+    mapping  with the formats mapping and modbus: a mapping that is shipped, or your file
+    names    a TOML file that says which signals the names of the sender are
+    gateway  code of the gateway, where neither topic nor message names one
+    device   code of the device, where neither topic nor message names one
+    reply    topic for answers to the sender, with {levels} of the filter; empty: .../down beside .../up, else none
+    host     sparkplug: our name as a host application, told on its STATE topic; empty: none is told
+    key      hj212 of 2025: the SM4 key, 32 hexadecimal digits
     """
 
     filter: str
     format: str
+    mapping: str = ""
+    names: str = ""
+    gateway: str = ""
+    device: str = ""
+    reply: str = ""
+    host: str = ""
+    key: SecretText = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +468,8 @@ def _filter_problem(topic_filter: str) -> str:
         return "is empty"
     if any(("+" in part or "#" in part) and len(part) > 1 for part in parts):
         return "has + or # beside other characters of a level"
+    if any(("{" in part or "}" in part) and not re.fullmatch(r"\{\w+\}", part) for part in parts):
+        return "has { or } beside other characters of a level"
     if "#" in parts[:-1]:
         return "has # before its last level"
     return ""
