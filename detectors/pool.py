@@ -20,8 +20,8 @@ from detectors.operator import Lanes, Operator
 from detectors.rows import WINDOW, Floats, Rounds, Rows, Scans
 
 N_SHARED = 3  # time, value and number of the last readings
-_TILE_ROWS = 4096
-_SCAN_ROWS = 16_384
+_TILE_ROWS = 16_384
+_SCAN_ROWS = 65_536
 
 
 class Slot:
