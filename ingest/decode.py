@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import structlog
@@ -20,6 +20,7 @@ from ingest.formats.mapping import MappingFormat
 from ingest.formats.modbus import ModbusFormat
 from ingest.formats.native import NativeFormat
 from ingest.formats.neuron import NeuronFormat
+from ingest.formats.place import Places
 from ingest.formats.senml import SenmlFormat
 from ingest.formats.shelly import ShellyFormat
 from ingest.formats.sparkplug import SparkplugFormat
@@ -99,6 +100,13 @@ class Decoder:
             columns.undo()
             columns.reject(0, Reason.BAD_SHAPE, "the decoder failed: a bug of ours, see the log")
             log.exception("decoder failed", topic=message.topic)
+
+    def places(self) -> Iterator[Places]:
+        """Yield what the formats find senders with; the native one needs none."""
+        for _topic_filter, form in self._filters:
+            places = getattr(form, "places", None)
+            if isinstance(places, Places):
+                yield places
 
     def _route(self, topic: str) -> Format | None:
         if len(self._formats) >= MOST_CACHED:

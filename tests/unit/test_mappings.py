@@ -129,7 +129,7 @@ def test_a_login_gets_its_answer(tmp_path):
     ],
 )
 def test_a_mistake_in_a_file_says_where_and_what(text, where, mapping_file):
-    with pytest.raises(ConfigError, match="vendor.toml") as caught:
+    with pytest.raises(ConfigError, match=r"vendor\.toml") as caught:
         load_mapping(mapping_file(text))
     assert where in str(caught.value)
 

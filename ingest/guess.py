@@ -1,0 +1,168 @@
+"""Guess: which format a message is of, by its topic and its bytes; for people who look at one, never for the intake."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ingest.columns import Message
+from ingest.feed import Feed
+from ingest.formats import dlt645, hj212, modbus, neuron, senml, shelly, sparkplug, tasmota, thingsboard
+from ingest.formats.contract import Refusal, parse_json
+from ingest.formats.frame_bytes import frame_bytes
+from ingest.formats.hj212_frame import crc_modbus
+from ingest.formats.mapping import stripped
+from ingest.formats.mapping_file import Mapping, load_mapping, shipped
+from ingest.formats.pointer import MISSING, find, walk
+from ingest.formats.sparkplug_wire import read
+
+NATIVE = Feed("fs/v1/{gateway}/{device}", "native")
+DEFAULTS = {
+    feed.format: feed
+    for feed in (
+        NATIVE, thingsboard.DEFAULT, hj212.DEFAULT, sparkplug.DEFAULT, senml.DEFAULT, tasmota.DEFAULT,
+        shelly.DEFAULT, neuron.DEFAULT, dlt645.DEFAULT, modbus.DEFAULT,
+    )
+}  # fmt: skip
+_TOPICS = (
+    (r"spBv1\.0/", "sparkplug"), (r"fs/v1/", "native"), (r"v1/(gateway|devices)/", "thingsboard"),
+    (r"(tele|stat)/|.*/(tele|stat)/", "tasmota"), (r"shellies/|.*/(rpc|events/rpc|status/.*)$", "shelly"),
+    (r"/?neuron/", "neuron"),
+)  # fmt: skip
+_SENML = {"bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"}
+# What a mapping must have in common with a message, at least, to be the one.
+_ENOUGH = 1.5
+
+
+def guess(message: Message) -> tuple[str, str]:
+    """Return (format, mapping), ("", "") when nothing fits."""
+    for pattern, form in _TOPICS:
+        if re.match(pattern, message.topic):
+            return form, ""
+    found = _by_bytes(message.payload)
+    if found:
+        return found, ""
+    try:
+        body = parse_json(message.payload)
+    except Refusal:
+        return "", ""
+    form = _by_shape(body)
+    if form:
+        return form, ""
+    name = best_mapping(body)
+    return ("mapping", name) if name else ("thingsboard", "") if isinstance(body, dict | list) else ("", "")
+
+
+def _by_bytes(payload: bytes) -> str:
+    if re.match(rb"\s*(##\d{4}|(QN|ST|CN)=\d+;)", payload):
+        return "hj212"
+    if payload.lstrip()[:1] in (b"{", b"["):
+        return ""
+    raw = frame_bytes(payload)
+    body = raw.lstrip(b"\xfe")
+    if body[:1] == b"\x68" and body[7:8] == b"\x68":
+        return "dlt645"
+    if len(raw) >= 5 and crc_modbus(raw[:-2]) == int.from_bytes(raw[-2:], "little"):
+        return "modbus"
+    if raw and 0x80 <= raw[0] <= 0x9F:
+        return "senml"
+    try:
+        return "sparkplug" if raw[:1] in (b"\x08", b"\x12") and read(raw).seq >= -1 else ""
+    except Refusal:
+        return ""
+
+
+def _by_shape(body: Any) -> str:
+    first = body[0] if isinstance(body, list) and body else body
+    if not isinstance(first, dict):
+        return ""
+    keys = first.keys()
+    if isinstance(body, list) and keys <= _SENML and keys & {"n", "bn"}:
+        return "senml"
+    if {"m", "v"} <= keys or "readings" in keys or {"t0", "series"} <= keys:
+        return "native"
+    if {"StatusSNS", "ENERGY"} & keys or (
+        "Time" in keys and any(isinstance(one, dict) for one in first.values())
+    ):
+        return "tasmota"
+    if "emeters" in keys or "relays" in keys or ("src" in keys and keys & {"params", "result"}):
+        return "shelly"
+    if "tags" in keys or ({"node", "values"} <= keys and "group" in keys):
+        return "neuron"
+    if {"ts", "values"} <= keys or all(isinstance(one, list) for one in first.values()):
+        return "thingsboard"
+    return ""
+
+
+def best_mapping(body: Any) -> str:
+    """Return the shipped mapping that has most in common with a message, "" when none has enough."""
+    try:
+        body = stripped(body)
+    except Refusal:
+        return ""
+    scores = {name: _likeness(load_mapping(name), body) for name in shipped()}
+    name = max(scores, key=lambda one: scores[one])
+    return name if scores[name] >= _ENOUGH else ""
+
+
+def _likeness(mapping: Mapping, body: Any) -> float:
+    """Return how many of a mapping's places are there; 0 when what it cannot do without is missing."""
+    record = next((one for _names, one in walk(body, mapping.records)), MISSING)
+    if record is MISSING or not all(find(body, pointer) in values for pointer, values in mapping.only):
+        return 0
+    if mapping.device and find(record, mapping.device) is MISSING is find(body, mapping.device):
+        return 0
+    n_times = sum(
+        any(find(one, pointer) is not MISSING for one in (record, body)) for pointer in mapping.time
+    )
+    n_readings = sum(any(True for _ in walk(record, reading.pointer)) for reading in mapping.readings)
+    n_listed = sum(any(True for _ in walk(record, one.each)) for one in mapping.lists)
+    n_named = sum(
+        len(members.keys() & mapping.names.own.keys())
+        for pointer in mapping.flat
+        if isinstance(members := find(record, pointer), dict)
+    )
+    if mapping.time and not n_times and not n_readings:
+        return 0
+    specific = 2 * (mapping.device is not None) + 2 * n_times + n_readings + 3 * n_listed + n_named
+    return specific / (1 if mapping.device or n_readings or n_listed or n_named else 1.2) if specific else 0
+
+
+def feed_for(form: str, topic: str, *, mapping: str = "", names: str = "", key: str = "") -> Feed:
+    """Return a feed that reads a message of this format on this topic."""
+    pattern = load_mapping(mapping).topic if mapping and form == "mapping" else ""
+    for named in (pattern, DEFAULTS[form].filter if form in DEFAULTS else ""):
+        if named and _fits(named, topic):
+            return Feed(named, form, mapping, names, key=key)
+    return Feed(topic, form, mapping, names, key=key)
+
+
+def _fits(pattern: str, topic: str) -> bool:
+    levels = [
+        "#" if one == "#" else "[^/]+" if one[:1] in "{+" else re.escape(one) for one in pattern.split("/")
+    ]
+    text = "/".join(levels).replace("/#", "(/.*)?").replace("#", ".*")
+    return re.fullmatch(text, topic) is not None
+
+
+def topic_for(form: str, payload: bytes) -> str:
+    """Return a topic for a message that came without one."""
+    if form == "sparkplug":
+        try:
+            named = all(metric.name for metric in read(frame_bytes(payload)).metrics)
+        except Refusal:
+            named = False
+        return f"spBv1.0/group/{'NBIRTH' if named else 'NDATA'}/node"
+    return {
+        "native": "fs/v1/gateway/device", "tasmota": "tele/device/SENSOR", "shelly": "device/status",
+        "thingsboard": _thingsboard(payload) if form == "thingsboard" else "",
+    }.get(form, form)  # fmt: skip
+
+
+def _thingsboard(payload: bytes) -> str:
+    try:
+        body = parse_json(payload)
+    except Refusal:
+        return "v1/gateway/telemetry"
+    of_gateway = isinstance(body, dict) and body and all(isinstance(one, list) for one in body.values())
+    return "v1/gateway/telemetry" if of_gateway else "v1/devices/me/telemetry"
