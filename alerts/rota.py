@@ -14,7 +14,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from core.time import DAY, from_datetime, to_datetime
-from registry.rota import Days, Layer, Rota, Turn, Unit
+from registry.rota import Layer, Rota, Turn
+from registry.words import DutyDays, TurnUnit
 
 WorkDay = Callable[[date], bool]
 # How far ahead a handover is looked for, in days: a rota that does not change within a year does not change.
@@ -88,14 +89,14 @@ def _instant(day: date, at: time, zone: ZoneInfo) -> int:
 def _counts(layer: Layer, day: date, work_day: WorkDay) -> bool:
     if day < layer.start or (layer.until is not None and day > layer.until):
         return False
-    return layer.days == Days.ALL or work_day(day) == (layer.days == Days.WORK)
+    return layer.days == DutyDays.ALL or work_day(day) == (layer.days == DutyDays.WORK)
 
 
 def _number(layer: Layer, day: date) -> int:
     """Return the number of a day's turn, from 0 on the first."""
-    if layer.every == Unit.MONTH:
+    if layer.every == TurnUnit.MONTH:
         return _months(layer.start, day) // layer.n
-    span = layer.n * (7 if layer.every == Unit.WEEK else 1)
+    span = layer.n * (7 if layer.every == TurnUnit.WEEK else 1)
     return (day - layer.start).days // span
 
 

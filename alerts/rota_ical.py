@@ -26,9 +26,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
 
 
-def export(
-    rotas: Iterable[Rota], begin: int, end: int, work_day: WorkDay, names: Mapping[str, str]
-) -> bytes:
+def export(rotas: Iterable[Rota], begin: int, end: int, work_day: WorkDay, names: Mapping[str, str]) -> bytes:
     """Return the shifts from `begin` to `end` (ns) as a calendar.  names : code -> what people call them"""
     calendar = icalendar.Calendar()
     calendar.add("prodid", "-//Fengsui//duty rota//ZH")

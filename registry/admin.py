@@ -20,6 +20,9 @@ from registry.models import (
     Enterprise,
     Gateway,
     Limit,
+    Rota,
+    RotaLayer,
+    RotaOverride,
     Series,
 )
 from registry.words import Side
@@ -109,6 +112,27 @@ class ContactAdmin(admin.ModelAdmin[Contact]):
     @admin.display(description=_("channels"))
     def channels(self, contact: Contact) -> str:
         return " → ".join(way.channel for way in contact.addresses.all()) or "—"
+
+
+class RotaLayerInline(admin.TabularInline[RotaLayer, Rota]):
+    model = RotaLayer
+    extra = 0
+
+
+class RotaOverrideInline(admin.TabularInline[RotaOverride, Rota]):
+    model = RotaOverride
+    extra = 0
+
+
+@admin.register(Rota)
+class RotaAdmin(admin.ModelAdmin[Rota]):
+    list_display = ("code", "name", "role", "enterprise", "area", "active")
+    list_filter = ("active", "role")
+    search_fields = ("code", "name", "enterprise__name", "area__name")
+    autocomplete_fields = ("enterprise", "area")
+    list_select_related = ("enterprise", "area")
+    inlines = (RotaLayerInline, RotaOverrideInline)
+    actions = (retire, revive)
 
 
 class CredentialInline(admin.TabularInline[Credential, Gateway]):

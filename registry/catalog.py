@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.events import SubjectKind
+from registry.rota import Rota
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ class Catalog:
     area_parent: Mapping[int, int] = field(default_factory=dict)  # area -> the one above it; 0 above the top
     area_code: Mapping[int, str] = field(default_factory=dict)
     firms: Mapping[int, Firm] = field(default_factory=dict)  # by primary key of the enterprise
+    rotas: tuple[Rota, ...] = ()  # by code
 
     @property
     def n_series(self) -> int:

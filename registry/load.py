@@ -22,7 +22,7 @@ from psycopg.rows import tuple_row
 
 from core.events import SubjectKind
 from core.time import seconds
-from registry import signals
+from registry import load_rota, signals
 from registry.catalog import Catalog, Contact, Device, Firm, Gateway, Limits, Subject
 
 Row = tuple[Any, ...]
@@ -56,6 +56,9 @@ class Rows:
     series: Sequence[Row]
     limits: Sequence[Row]
     contacts: Sequence[Row]
+    rotas: Sequence[Row] = ()
+    rota_layers: Sequence[Row] = ()
+    rota_overrides: Sequence[Row] = ()
 
 
 def registry_version(connection: psycopg.Connection[Any]) -> str:
@@ -74,6 +77,7 @@ def load_catalog(connection: psycopg.Connection[Any]) -> Catalog:
         rows = Rows(
             *(_fetch(connection, sql) for sql in (_AREAS, _ENTERPRISES, _GATEWAYS, _DEVICES, _SERIES)),
             *(_fetch(connection, sql) for sql in (_LIMITS, _CONTACTS)),
+            *(_fetch(connection, sql) for sql in (load_rota.ROTAS, load_rota.LAYERS, load_rota.OVERRIDES)),
         )
     return build(rows)
 
@@ -118,6 +122,7 @@ def build(rows: Rows) -> Catalog:
         contacts=_contacts(rows.contacts),
         area_parent={id_: parent for id_, _name, parent, _code in rows.areas},
         area_code={id_: code for id_, _name, _parent, code in rows.areas},
+        rotas=load_rota.rotas_of(rows.rotas, rows.rota_layers, rows.rota_overrides),
         firms={row[0]: Firm(row[5], row[3], row[6], row[7]) for row in rows.enterprises},
     )
 

@@ -77,6 +77,22 @@ class Side(StrEnum):
     LOW = "low"
 
 
+class TurnUnit(StrEnum):
+    """How long a turn of a duty rota is (registry/rota.py)."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class DutyDays(StrEnum):
+    """On which days a layer of a duty rota counts."""
+
+    ALL = "all"
+    WORK = "work"
+    REST = "rest"
+
+
 # word -> (Chinese, English): what admin, pages and messages show.
 WORDS: dict[StrEnum, tuple[str, str]] = {
     Role.SAFETY_OFFICER: ("企业安全员/班组", "Safety officer"),
@@ -116,6 +132,12 @@ WORDS: dict[StrEnum, tuple[str, str]] = {
     AreaLevel.COUNTY: ("县（区）", "County"),
     AreaLevel.STREET: ("街道（镇）", "Street or town"),
     AreaLevel.VILLAGE: ("村（社区）", "Village or community"),
+    TurnUnit.DAY: ("日", "day"),
+    TurnUnit.WEEK: ("周", "week"),
+    TurnUnit.MONTH: ("月", "month"),
+    DutyDays.ALL: ("每天", "every day"),
+    DutyDays.WORK: ("工作日（含调休上班）", "working days"),
+    DutyDays.REST: ("休息日和法定节假日", "days off and public holidays"),
     Side.HIGH: ("上限", "Too high"),
     Side.LOW: ("下限", "Too low"),
 }

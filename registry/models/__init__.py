@@ -2,7 +2,9 @@
 
 Area ─┬─ Enterprise ─┬─ Gateway ─┬─ Device ── Series ── Limit
       │              │           └─ Credential
-      └─ Contact     └─ Contact ── ContactAddress
+      ├─ Contact     ├─ Contact ── ContactAddress
+      └─ Rota        └─ Rota ─┬─ RotaLayer
+                              └─ RotaOverride
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from registry.models.contact import Contact, ContactAddress
 from registry.models.credential import Credential
 from registry.models.device import Device, Gateway
 from registry.models.enterprise import Enterprise
+from registry.models.rota import Rota, RotaLayer, RotaOverride
 from registry.models.series import Limit, Series
 from registry.models.version import Version
 
@@ -24,6 +27,9 @@ __all__ = [
     "Enterprise",
     "Gateway",
     "Limit",
+    "Rota",
+    "RotaLayer",
+    "RotaOverride",
     "Series",
     "Version",
 ]
