@@ -198,11 +198,10 @@ class Rounds:
     def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
         if len(self._sizes) == 1:
             return a * carried + b
-        a = np.broadcast_to(a, len(b))
         y = np.empty(len(b))
         for r, n in zip(self._rounds, self._sizes, strict=True):
             out = y[r]
-            np.multiply(a[r], carried[:n], out=out)
+            np.multiply(a[r] if a.ndim else a, carried[:n], out=out)
             out += b[r]
             carried = out
         return y

@@ -89,6 +89,8 @@ class Watch:
 
     def events(self, who: NDArray[np.intp], *, kind: Kind, of: SubjectKind, watch: int, t: int) -> Events:
         """Return one event of a kind for each of these subjects."""
+        if not len(who):
+            return Events.empty()
         n = len(who)
         subject = who.astype(np.int32)
         return Events(
