@@ -1,7 +1,7 @@
 """Credentials of gateways: issue, rotate, revoke, and who may come in now.  Plain SQL, no Django.
 
 A secret is 160 random bits of ours and is never kept.  Because nobody chose it, a cheap hash is enough: the cost of
-a password hash protects words that people think up, and it is paid at every connection (docs/adr/0005).
+a password hash protects words that people think up, and it is paid at every connection (docs/adr/0006).
 """
 
 from __future__ import annotations

@@ -56,11 +56,6 @@ def access_of(gateway: str, devices: Sequence[str], feeds: Iterable[Feed], *, sh
     return Access(tuple(dict.fromkeys(publish)), tuple(dict.fromkeys(subscribe)))
 
 
-def names_gateway(feed: Feed) -> bool:
-    """Return whether the broker can tell by the topic alone whose a message is."""
-    return "{gateway}" in feed.filter or _is_native(feed) or "{device}" in feed.filter or bool(feed.gateway)
-
-
 def everyone(feeds: Iterable[Feed]) -> Access:
     """Return what somebody without credentials may do, where that is allowed at all: publish."""
     return Access(tuple(dict.fromkeys(feed.subscription for feed in feeds)))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from alerts.policy import Policy
-from alerts.rota_days import WorkDays
 from core.errors import ConfigError
 from service.config_channel import NEEDED, Channel, LogChannel
 from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
@@ -117,6 +116,8 @@ class Ingest:
     future_tolerance_s    readings further ahead of our clock are rejected
     too_old_days          readings older than this are rejected
     max_payload_bytes     longer messages are rejected
+    gateway_messages_per_s  budget of a gateway, unless the registry gives it one; a message counts once per KiB
+    gateway_burst_s       so many seconds of its budget a gateway may send at once (a backlog); more is rejected
     queue_messages        messages that wait for the worker; when there are more, the broker has to wait
     """
 
@@ -128,6 +129,8 @@ class Ingest:
     future_tolerance_s: Seconds = 300.0
     too_old_days: Days = 90
     max_payload_bytes: Annotated[int, Between(1024, 1 << 26)] = 256 << 10
+    gateway_messages_per_s: Annotated[float, Between(0.1, 1_000_000)] = 1000.0
+    gateway_burst_s: Annotated[float, Between(1, 86_400)] = 600.0
     queue_messages: Count = 60_000
 
 
@@ -247,23 +250,6 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Rota:
-    """Days that the calendar of Chinese holidays does not know (yet), for duty rotas; written as "2027-02-06".
-
-    work_days   weekends that are worked
-    rest_days   days off
-    """
-
-    work_days: tuple[str, ...] = ()
-    rest_days: tuple[str, ...] = ()
-
-    @property
-    def days(self) -> WorkDays:
-        """The calendar; `check` has seen that it can be read."""
-        return WorkDays.of(self.work_days, self.rest_days)
-
-
-@dataclass(frozen=True, slots=True)
 class Console:
     """The web pages and the HTTP API.
 
@@ -352,7 +338,6 @@ class Config:
     alerts: Annotated[Policy, Without("channels", "link")] = Policy()  # noqa: RUF009 - frozen
     notify: Notify = Notify()
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
-    rota: Rota = Rota()
     channels: Mapping[str, Channel] = field(default_factory=lambda: {"log": LogChannel()})
     console: Console = Console()
     metrics: Metrics = Metrics()
@@ -411,10 +396,6 @@ def check(config: Config, where: str) -> None:
     _check_times(config, where)
     _check_channels(config, where)
     _check_identity(config, where)
-    try:
-        _ = config.rota.days
-    except ValueError as error:
-        raise ConfigError(f"{where} [rota] work_days, rest_days", str(error), 'Write days as "2027-02-06"') from error
     url = config.console.public_url
     if url and not url.startswith(("http://", "https://")):
         raise ConfigError(

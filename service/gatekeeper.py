@@ -5,7 +5,7 @@ the gatekeeper is: the broker has the list in a file.
 
 At a change nats-server closes the connections of those who are gone within a tenth of a second, and then checks the
 password of everybody who is connected, 1.2 ms each, while new connections wait.  So additions are gathered, and
-removals are not (docs/adr/0005).
+removals are not (docs/adr/0006).
 """
 
 from __future__ import annotations

@@ -77,7 +77,12 @@ class PipelineMetrics:
             "fengsui_rules_refused", "1 while rule packs on disk are not in force", registry=registry
         )
 
+        self.broker_refused = Counter(
+            "fengsui_broker_refused", "What the broker did not let a client do", ["what"], registry=registry
+        )
+
         self.totals: Count[str] = Count()
+        self.reasons: Count[str] = Count()
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -97,8 +102,12 @@ class PipelineMetrics:
         }
         for name, n in part.items():
             getattr(self, name).inc(n)
-        self.totals.update(part, rejected=len(delivery.rejects), messages_committed=delivery.messages)
-        for reason, n in Count(reject.reason for reject in delivery.rejects).items():
+        reasons: Count[str] = Count()
+        for reject in delivery.rejects:
+            reasons[reject.reason] += reject.n
+        self.totals.update(part, rejected=reasons.total(), messages_committed=delivery.messages)
+        self.reasons.update(reasons)
+        for reason, n in reasons.items():
             self.rejected.labels(reason).inc(n)
         if delivery.messages:
             self.batch.observe(len(delivery.batch))
@@ -115,6 +124,7 @@ class PipelineMetrics:
         """Return what was counted since the start, for people."""
         return {
             "messages_committed": self.totals["messages_committed"],
+            "rejects": dict(self.reasons),
             "ledger": {name: self.totals[name] for name in ("received", "stored", "duplicate", "rejected")},
         }
 

@@ -6,6 +6,7 @@ import gc
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,6 +25,7 @@ from service.metrics import PipelineMetrics
 from service.pipeline import Pace, Pipeline, Terms
 from service.planning import plan_of
 from service.probe import Probe, serve
+from service.refusals import Connections, Refusals
 from service.rules import RuleFiles
 from storage.alerts import memory as alert_memory
 from storage.maintenance import Keep
@@ -56,7 +58,10 @@ def work(config: Config, store: Store) -> None:
         config.database.dsn, catalog=catalog, version=row_version, keep=keep_of(config),
         metrics=metrics, policy=config.policy, rules=rules,
     )  # fmt: skip
-    source = Source(ingest_settings(config), broker_settings(config), catalog, clock=clock)
+    refusals = refusals_of(config, metrics)
+    source = Source(
+        ingest_settings(config), broker_settings(config), catalog, clock=clock, refused=refusals.take
+    )
     pipeline = Pipeline(
         source=source, bank=Bank(now=clock()), desk=Desk((), config.policy, catalog, (), memory=memory), store=store,
         inbox=keeper, terms=terms_of(config, rules), metrics=metrics,
@@ -70,11 +75,13 @@ def work(config: Config, store: Store) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: source.stop())
     keeper.start()
+    refusals.start()
     log.info("working", series=int(catalog.active.sum()), open_alerts=sum(1 for alert in memory.alerts if not alert.closed), seq=pipeline.seq)
     try:
         pipeline.run()
     finally:
         keeper.stop()
+        refusals.stop()
         server.shutdown()
     log.info("ended", seq=pipeline.seq)
 
@@ -125,6 +132,18 @@ def ingest_settings(config: Config) -> IngestSettings:
         too_old_days=chosen.too_old_days,
         queue_messages=chosen.queue_messages,
         max_payload_bytes=chosen.max_payload_bytes,
+        gateway_messages_per_s=chosen.gateway_messages_per_s,
+        gateway_burst_s=chosen.gateway_burst_s,
+        identified=not config.mqtt.anonymous,
+    )
+
+
+def refusals_of(config: Config, metrics: PipelineMetrics) -> Refusals:
+    """Return what reads the broker's log; without one it finds nothing."""
+    mqtt = config.mqtt
+    file = Path(mqtt.log_file) if mqtt.log_file else None
+    return Refusals(
+        file, Connections(mqtt.monitor_url), lambda what, n: metrics.broker_refused.labels(what).inc(n)
     )
 
 

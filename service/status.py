@@ -23,7 +23,7 @@ def status(data: Path) -> dict[str, Any]:
 
     {"pid", "data", "addresses",
      "children": [{"name", "state", "pid", "restarts", "last_exit", "log", "ready"}],
-     "ledger", "alerts", "notifications", "problems": [text]}; a part is null while nobody can tell.
+     "ledger", "rejects", "alerts", "notifications", "problems": [text]}; a part is null while nobody can tell.
     Raises ServerError when nothing runs there.
     """
     pid = holder(data)
@@ -35,7 +35,7 @@ def status(data: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((data / "up.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ServerError(f"process {pid} is just starting in {data}. Ask again in a moment") from error
-    found |= {"ledger": None, "alerts": None, "notifications": None, "problems": []}
+    found |= {"ledger": None, "rejects": None, "alerts": None, "notifications": None, "problems": []}
     for child in found["children"]:
         _check(child, found)
     return found
@@ -63,6 +63,8 @@ def _ask(address: str, found: dict[str, Any]) -> None:
     said = _get_json(f"{address}/status") or {}
     if "ledger" in said:
         found["ledger"] = {**said["ledger"], "in_flight": said.get("in_flight", 0)}
+    if "rejects" in said:
+        found["rejects"] = said["rejects"]
     if "alerts_open" in said:
         found["alerts"] = {"open": said["alerts_open"]}
     if "notifications" in said:

@@ -17,9 +17,9 @@ LONGEST_PAYLOAD = 64 * 1024
 LONGEST_TEXT = 4096
 
 _COPY = """
-COPY reject (time, seq, n, gateway, reason, topic, detail, payload, payload_n) FROM STDIN (FORMAT binary)
+COPY reject (time, seq, n, gateway, reason, topic, detail, payload, payload_n, count) FROM STDIN (FORMAT binary)
 """
-_TYPES = ["timestamptz", "int8", "int4", "int4", "text", "text", "text", "bytea", "int4"]
+_TYPES = ["timestamptz", "int8", "int4", "int4", "text", "text", "text", "bytea", "int4", "int4"]
 
 
 def write(
@@ -38,6 +38,6 @@ def write(
                 (
                     to_datetime(reject.arrived), seq, n, reject.gateway, str(reject.reason),
                     plain(reject.topic[:LONGEST_TEXT]), plain(reject.detail[:LONGEST_TEXT]),
-                    payload if same_as == n else None, None if same_as == n else same_as,
+                    payload if same_as == n else None, None if same_as == n else same_as, reject.n,
                 )
             )  # fmt: skip

@@ -18,7 +18,7 @@ class Credential(models.Model):
         Gateway, verbose_name=_("gateway"), on_delete=models.PROTECT, related_name="credentials"
     )
     serial = models.PositiveSmallIntegerField(_("serial number"))
-    # NATS reads bcrypt, Mosquitto its own PBKDF2 text; neither can be made from the other (docs/adr/0005).
+    # NATS reads bcrypt, Mosquitto its own PBKDF2 text; neither can be made from the other (docs/adr/0006).
     bcrypt = models.CharField(max_length=60, editable=False)
     pbkdf2 = models.CharField(max_length=160, editable=False)
     created = models.DateTimeField(_("created"))

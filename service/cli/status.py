@@ -43,7 +43,7 @@ def _show(found: Mapping[str, Any]) -> None:
     console = Console()
     console.print(f"fengsui up, pid {found['pid']}, {found['data']}", highlight=False)
     console.print(_children(found["children"]))
-    for name in ("ledger", "alerts", "notifications"):
+    for name in ("ledger", "rejects", "alerts", "notifications"):
         part = found[name]
         words = "not known" if part is None else _flat(part)
         console.print(f"[bold]{name}[/bold]: {words}", highlight=False)

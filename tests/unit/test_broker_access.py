@@ -3,6 +3,7 @@
 import pytest
 
 from ingest.feed import Feed
+from ingest.guard import names_sender
 from registry.credentials import Grant
 from service.broker_auth import (
     ServiceUser,
@@ -10,7 +11,6 @@ from service.broker_auth import (
     everyone,
     mosquitto_acl,
     mosquitto_passwords,
-    names_gateway,
     nats_subjects,
     nats_users,
 )
@@ -46,7 +46,7 @@ def test_a_feed_of_one_gateway_is_for_that_one():
 
 
 def test_it_is_told_which_feeds_leave_the_sender_open():
-    assert [names_gateway(feed) for feed in (NATIVE, SHARED, PREFIXED, BY_DEVICE, FIXED)] == [
+    assert [names_sender(feed) for feed in (NATIVE, SHARED, PREFIXED, BY_DEVICE, FIXED)] == [
         True, False, True, True, True,
     ]  # fmt: skip
 
