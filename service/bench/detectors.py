@@ -230,10 +230,15 @@ def _river_ns() -> float:
     rng, spent = np.random.default_rng(5), []
     for _ in range(6):
         values = rng.normal(50.0, 3.0, (len(of), 10)).tolist()
+        found = 0
         began = time.process_time_ns()
         for models, readings in zip(of, values, strict=True):
             for x in readings:
+                mean, var, shift, middle, spread = models
+                d = x - mean.get()  # a chart compares with what was before the reading
+                said = abs(d) > 6.0 * var.get() ** 0.5 or abs(x - middle.get()) > 10.0 * spread.get()
                 for model in models:
                     model.update(x)
+                found += said or shift.drift_detected
         spent.append((time.process_time_ns() - began) / (10 * len(of)))
     return statistics.median(spent[4:])
