@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from alerts.policy import Policy
+from alerts.rota_days import WorkDays
 from core.errors import ConfigError
 from service.config_channel import NEEDED, Channel, LogChannel
 from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
@@ -250,6 +251,23 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Rota:
+    """Days that the calendar of Chinese holidays does not know (yet), for duty rotas; written as "2027-02-06".
+
+    work_days   weekends that are worked
+    rest_days   days off
+    """
+
+    work_days: tuple[str, ...] = ()
+    rest_days: tuple[str, ...] = ()
+
+    @property
+    def days(self) -> WorkDays:
+        """The calendar; `check` has seen that it can be read."""
+        return WorkDays.of(self.work_days, self.rest_days)
+
+
+@dataclass(frozen=True, slots=True)
 class Console:
     """The web pages and the HTTP API.
 
@@ -338,6 +356,7 @@ class Config:
     alerts: Annotated[Policy, Without("channels", "link")] = Policy()  # noqa: RUF009 - frozen
     notify: Notify = Notify()
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    rota: Rota = Rota()
     channels: Mapping[str, Channel] = field(default_factory=lambda: {"log": LogChannel()})
     console: Console = Console()
     metrics: Metrics = Metrics()
@@ -396,6 +415,10 @@ def check(config: Config, where: str) -> None:
     _check_times(config, where)
     _check_channels(config, where)
     _check_identity(config, where)
+    try:
+        _ = config.rota.days
+    except ValueError as error:
+        raise ConfigError(f"{where} [rota] work_days, rest_days", str(error), 'Write days as "2027-02-06"') from error
     url = config.console.public_url
     if url and not url.startswith(("http://", "https://")):
         raise ConfigError(
