@@ -84,7 +84,9 @@ class Meaning:
                 raise Refusal(Reason.SENTINEL, f"{number:g} stands for no value")
         if self.invert:
             number = 1.0 - number
-        return number * self.scale + self.offset
+        if self.scale == 1 and not self.offset:
+            return number
+        return rounded(number * self.scale + self.offset)
 
     def _from_text(self, raw: str) -> Any:
         word = raw.strip()
@@ -200,7 +202,7 @@ class Readings:
             self.refuse(refusal.reason, f"{brief(name)}: {refusal.detail}")
             return
         if value is not None:
-            self.columns.add(series, t, value * times)
+            self.columns.add(series, t, value if times == 1 else rounded(value * times))
             if quality is not Quality.GOOD:
                 self.columns.mark(1, quality)
 
@@ -216,6 +218,11 @@ class Readings:
             self.refuse(Reason.UNKNOWN_SERIES, f"none of {names} is a signal of the device, which has {has}")
         else:
             self.columns.unclaimed += len(self.unclaimed)
+
+
+def rounded(number: float) -> float:
+    """Return a product without the noise of binary fractions: 2201 * 0.1 is 220.1."""
+    return float(f"{number:.15g}")
 
 
 def spelled(name: str) -> str:
