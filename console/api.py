@@ -14,6 +14,7 @@ from ninja.security import HttpBasicAuth, SessionAuth
 from alerts.changes import CommandKind
 from console import people, queries, words
 from console.render import Json
+from console.scope import scope_of
 from core.time import from_datetime
 
 
@@ -129,18 +130,18 @@ api = NinjaAPI(
 
 @api.get("alerts", response=list[AlertOut], summary="Alerts, the worst first; closed ones, the last first")
 def list_alerts(
-    request: HttpRequest,  # noqa: ARG001
+    request: HttpRequest,
     state: Literal["open", "closed"] = "open",
     level: Annotated[int | None, Field(ge=1, le=4)] = None,
     limit: Annotated[int, Field(ge=1, le=5000)] = 500,
 ) -> list[dict[str, Any]]:
     ask = queries.open_alerts if state == "open" else queries.closed_alerts
-    return [_plain(row) for row in ask(level=level, most=limit)]
+    return [_plain(row) for row in ask(scope_of(request.user), level=level, most=limit)]
 
 
 @api.get("alerts/{alert_id}", response=AlertDetail, summary="One alert with its history and who was told")
-def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:  # noqa: ARG001
-    row = _known(alert_id)
+def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    row = _known(request, alert_id)
     return {**_plain(row), "history": queries.history(alert_id), "told": queries.told(alert_id)}
 
 
@@ -158,7 +159,7 @@ def close(request: HttpRequest, alert_id: str, wish: Wish) -> Status[dict[str, i
 
 @api.get("series/{series_id}/readings", response=ReadingsOut, summary="Samples or summaries of one series")
 def get_readings(
-    request: HttpRequest,  # noqa: ARG001
+    request: HttpRequest,
     series_id: int,
     *,
     start: datetime | None = None,
@@ -166,7 +167,7 @@ def get_readings(
     resolution: Literal["raw", "1m", "1h"] = "raw",
     limit: Annotated[int, Field(ge=1, le=100_000)] = 10_000,
 ) -> dict[str, Any]:
-    series = queries.series(series_id)
+    series = queries.series(scope_of(request.user), series_id)
     if series is None:
         raise HttpError(404, f"no series {series_id}")
     end = _aware(end) or timezone.now()
@@ -197,8 +198,8 @@ def _aware(moment: datetime | None) -> datetime | None:
     return timezone.make_aware(moment) if moment and timezone.is_naive(moment) else moment
 
 
-def _known(alert_id: str) -> queries.AlertRow:
-    row = queries.alert(alert_id)
+def _known(request: HttpRequest, alert_id: str) -> queries.AlertRow:
+    row = queries.alert(scope_of(request.user), alert_id)
     if row is None:
         raise HttpError(404, f"no alert {alert_id}")
     return row
@@ -206,7 +207,9 @@ def _known(alert_id: str) -> queries.AlertRow:
 
 def _hand_in(request: HttpRequest, kind: CommandKind, alert_id: str, note: str) -> Status[dict[str, int]]:
     """Write the command; what became of it is in the alert's history."""
-    _known(alert_id)
+    _known(request, alert_id)
+    if not scope_of(request.user).may_act:
+        raise HttpError(403, "this account may look only")
     now = from_datetime(timezone.now())
     number = queries.ask(kind, alert_id, by=people.name_of(request.user), note=note.strip(), now=now)
     return Status(202, {"command": number})

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from alerts.changes import CommandKind
 from console import chart, queries
 from console.people import name_of
+from console.scope import Scope, scope_of
 from core.time import from_datetime
 
 _NOTE_CHARS = 500
@@ -29,8 +31,9 @@ _NOTE_CHARS = 500
 def home(request: HttpRequest) -> HttpResponse:
     """What is open, the worst first; and whether anything is missing from this picture."""
     level = _level(request)
-    alerts = queries.open_alerts(level=level)
-    counts = queries.counts()
+    who = scope_of(request.user)
+    alerts = queries.open_alerts(who, level=level)
+    counts = queries.counts(who)
     return render(
         request,
         "console/home.html",
@@ -41,14 +44,14 @@ def home(request: HttpRequest) -> HttpResponse:
             "n_open": sum(row["n"] for row in counts.values()),
             "n_unanswered": sum(row["unanswered"] for row in counts.values()),
             "level": level,
-            **flow(timezone.now()),
+            **flow(timezone.now(), who),
         },
     )
 
 
-def flow(now: datetime) -> dict[str, Any]:
+def flow(now: datetime, who: Scope) -> dict[str, Any]:
     """Return what is known about data coming in: newest arrival, gateways that are silent, and if all are."""
-    gateways = queries.gateways()
+    gateways = queries.gateways(who)
     patience = timedelta(seconds=settings.SILENT_AFTER_S)
     arrivals = [row["arrived"] for row in gateways if row["arrived"]]
     silent = [row for row in gateways if not row["arrived"] or now - row["arrived"] > patience]
@@ -68,9 +71,8 @@ def flow(now: datetime) -> dict[str, Any]:
 def closed(request: HttpRequest) -> HttpResponse:
     """What was closed last."""
     level = _level(request)
-    return render(
-        request, "console/closed.html", {"alerts": queries.closed_alerts(level=level), "level": level}
-    )
+    alerts = queries.closed_alerts(scope_of(request.user), level=level)
+    return render(request, "console/closed.html", {"alerts": alerts, "level": level})
 
 
 @require_GET
@@ -78,7 +80,7 @@ def closed(request: HttpRequest) -> HttpResponse:
 @login_required
 def alert(request: HttpRequest, alert_id: str) -> HttpResponse:
     """One alert: what, where, since when, why, who was told, what happened, and what to do about it."""
-    row = queries.alert(alert_id)
+    row = queries.alert(scope_of(request.user), alert_id)
     if row is None:
         raise Http404(_("There is no alert of this number."))
     asked = queries.asked(alert_id)
@@ -101,9 +103,12 @@ def alert(request: HttpRequest, alert_id: str) -> HttpResponse:
 @login_required
 def ask(request: HttpRequest, alert_id: str) -> HttpResponse:
     """Hand a person's wish to the desk; only the desk moves a state, so the page says "handed in"."""
-    row = queries.alert(alert_id)
+    who = scope_of(request.user)
+    row = queries.alert(who, alert_id)
     if row is None:
         raise Http404(_("There is no alert of this number."))
+    if not who.may_act:
+        raise PermissionDenied
     kind, note = request.POST.get("kind", ""), request.POST.get("note", "").strip()[:_NOTE_CHARS]
     if kind not in set(CommandKind):
         messages.error(request, _("Choose acknowledge or close."))

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from alerts.changes import CommandKind
 from alerts.link import Pass
 from console import pages, phone_queries, queries
+from console.scope import EVERYTHING
 from core.time import from_datetime
 
 # What the two buttons ask for; the link says who asks.
@@ -36,7 +37,7 @@ def answer(request: HttpRequest, alert_id: str, recipient: str, until: str, mac:
         return _refuse(request, "wrong", 404)
     if timezone.now().timestamp() > one.until_s:
         return _refuse(request, "expired", 410)
-    row = queries.alert(alert_id)
+    row = queries.alert(EVERYTHING, alert_id)
     if row is None:
         return _refuse(request, "gone", 404)
     if request.method == "POST":

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from alerts.changes import CommandKind
+from console.scope import Scope
 from storage import read
 
 # Two streets of one name lie in different districts: the name above goes before.
@@ -34,15 +35,16 @@ LEFT JOIN registry_enterprise e ON e.id = a.enterprise
 LEFT JOIN registry_area area ON area.id = e.area_id
 LEFT JOIN registry_area above ON above.id = area.parent_id
 """
-_OPEN = """WHERE a.closed IS NULL AND (%(level)s::int IS NULL OR a.level = %(level)s)
+_IN_SCOPE = "(%(everything)s OR a.enterprise = ANY(%(enterprises)s))"
+_OPEN = f"""WHERE a.closed IS NULL AND {_IN_SCOPE} AND (%(level)s::int IS NULL OR a.level = %(level)s)
 ORDER BY a.data_quality, a.level DESC, a.state IN ('unack', 'rtn_unack') DESC, a.opened DESC, a.id
 LIMIT %(most)s"""
-_CLOSED = """WHERE a.closed IS NOT NULL AND (%(level)s::int IS NULL OR a.level = %(level)s)
+_CLOSED = f"""WHERE a.closed IS NOT NULL AND {_IN_SCOPE} AND (%(level)s::int IS NULL OR a.level = %(level)s)
 ORDER BY a.closed DESC, a.id LIMIT %(most)s"""
-_COUNTS = """
+_COUNTS = f"""
 SELECT level, count(*)::int AS n, (count(*) FILTER (WHERE state IN ('unack', 'rtn_unack')))::int AS unanswered
-FROM alerts_open WHERE NOT data_quality GROUP BY level
-"""
+FROM alerts_open a WHERE NOT data_quality AND {_IN_SCOPE} GROUP BY level
+"""  # noqa: S608 - no value in it
 _HISTORY = """SELECT seq, cause, old, new, level, time, noticed, by_whom, note, value
 FROM transitions WHERE alert = %s ORDER BY seq"""
 _TOLD = """
@@ -60,7 +62,7 @@ JOIN registry_enterprise e ON e.id = g.enterprise_id
 JOIN registry_device d ON d.gateway_id = g.id AND d.active
 JOIN registry_series s ON s.device_id = d.id AND s.active
 LEFT JOIN latest l ON l.series_id = s.id
-WHERE g.active AND e.active
+WHERE g.active AND e.active AND (%(everything)s OR e.id = ANY(%(enterprises)s))
 GROUP BY g.code, e.name, e.name_en ORDER BY max(l.arrived) NULLS FIRST, g.code
 """
 _READINGS = """SELECT time, value, quality, late, historical FROM readings
@@ -70,7 +72,8 @@ WHERE series_id = %s AND time >= %s AND time < %s ORDER BY time LIMIT %s"""
 _SERIES = """
 SELECT s.id, s.signal, s.name_zh, s.name_en, s.unit, d.name_zh AS device_zh
 FROM registry_series s JOIN registry_device d ON d.id = s.device_id
-WHERE s.id = %s
+JOIN registry_gateway g ON g.id = d.gateway_id
+WHERE s.id = %(series)s AND (%(everything)s OR g.enterprise_id = ANY(%(enterprises)s))
 """
 
 Row = dict[str, Any]
@@ -116,27 +119,27 @@ def _rows(statement: str, parameters: Any = ()) -> list[Row]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def open_alerts(*, level: int | None = None, most: int = 500) -> list[AlertRow]:
+def open_alerts(who: Scope, *, level: int | None = None, most: int = 500) -> list[AlertRow]:
     """Return alerts that nobody has closed: plant before data quality; the worst, unanswered, newest."""
-    return [AlertRow(**row) for row in _rows(_ALERT + _OPEN, {"level": level, "most": most})]
+    return [AlertRow(**row) for row in _rows(_ALERT + _OPEN, {**who.sql, "level": level, "most": most})]
 
 
-def closed_alerts(*, level: int | None = None, most: int = 200) -> list[AlertRow]:
+def closed_alerts(who: Scope, *, level: int | None = None, most: int = 200) -> list[AlertRow]:
     """Return closed alerts, the last one first."""
-    return [AlertRow(**row) for row in _rows(_ALERT + _CLOSED, {"level": level, "most": most})]
+    return [AlertRow(**row) for row in _rows(_ALERT + _CLOSED, {**who.sql, "level": level, "most": most})]
 
 
-def alert(alert_id: str) -> AlertRow | None:
-    """Return one alert; None when there is none of this number."""
+def alert(who: Scope, alert_id: str) -> AlertRow | None:
+    """Return one alert; None when there is none of this number in the scope."""
     if "\0" in alert_id:  # PostgreSQL knows no such text
         return None
-    rows = _rows(_ALERT + "WHERE a.id = %s", [alert_id])
+    rows = _rows(_ALERT + f"WHERE a.id = %(alert)s AND {_IN_SCOPE}", {**who.sql, "alert": alert_id})
     return AlertRow(**rows[0]) if rows else None
 
 
-def counts() -> dict[int, Row]:
+def counts(who: Scope) -> dict[int, Row]:
     """Return level -> {n, unanswered} of open alerts about the plant, all four levels."""
-    found = {row["level"]: row for row in _rows(_COUNTS)}
+    found = {row["level"]: row for row in _rows(_COUNTS, who.sql)}
     return {level: found.get(level, {"level": level, "n": 0, "unanswered": 0}) for level in (4, 3, 2, 1)}
 
 
@@ -161,14 +164,14 @@ def ask(kind: CommandKind, alert_id: str, *, by: str, note: str, now: int) -> in
     return read.add_command(connection.connection, kind, alert_id, by=by, note=note, now=now)
 
 
-def gateways() -> list[Row]:
+def gateways(who: Scope) -> list[Row]:
     """Return every gateway in service and when it was last heard (None: never), the longest silent first."""
-    return _rows(_GATEWAYS)
+    return _rows(_GATEWAYS, who.sql)
 
 
-def series(series_id: int) -> Row | None:
-    """Return a series with its names; None when there is none of this number."""
-    rows = _rows(_SERIES, [series_id])
+def series(who: Scope, series_id: int) -> Row | None:
+    """Return a series with its names; None when there is none of this number in the scope."""
+    rows = _rows(_SERIES, {**who.sql, "series": series_id})
     return rows[0] if rows else None
 
 

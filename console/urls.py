@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from console import health, pages, phone
 from console.api import api
+from console.sign_in import Form
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.home, name="home"),
@@ -21,7 +22,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="answer",
     ),
     path("alerts/<str:alert_id>/ask/", pages.ask, name="ask"),
-    path("login/", LoginView.as_view(template_name="console/login.html"), name="login"),
+    path(
+        "login/",
+        LoginView.as_view(template_name="console/login.html", authentication_form=Form),
+        name="login",
+    ),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("language/", include("django.conf.urls.i18n")),
     path("api/", api.urls),

@@ -42,8 +42,8 @@ INSTALLED_APPS = [
     # Ours first: where Django has a translation of the same word, ours holds.
     "registry",
     "storage",
-    "console",
-    "django.contrib.admin",
+    "console.apps.ConsoleConfig",
+    "console.apps.SiteConfig",  # django.contrib.admin, for those who may see everything
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -75,6 +75,7 @@ TEMPLATES = [
         },
     }
 ]
+AUTHENTICATION_BACKENDS = ["console.sign_in.Backend"]
 ROOT_URLCONF = "console.urls"
 ASGI_APPLICATION = "console.asgi.application"
 LOGIN_URL = "login"

@@ -9,6 +9,7 @@ Bounded: it stops after n_messages or deadline_s, whichever comes first.
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import sys
@@ -76,7 +77,7 @@ def lanes_of(load: Load, *, host: str, port: int, n_lanes: int) -> list[Lane]:
             packet_id = packet_id % 65_000 + 1
             data += load.packet(i, packet_id)
             ends.append(len(data))
-        lanes.append(Lane(connect(host, port, f"bench-{number}"), memoryview(data), ends))
+        lanes.append(Lane(connect(host, port, f"bench-{os.getpid()}-{number}"), memoryview(data), ends))
     return lanes
 
 

@@ -29,13 +29,15 @@ def console(database, tmp_path):
         from django.contrib.auth import get_user_model
         from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
+        from console.models import Account
         from registry.importer.run import import_town
 
         (tmp_path / "town.toml").write_text(TOML, "utf-8")
         import_town(tmp_path / "town.toml")
-        get_user_model().objects.create(
+        officer = get_user_model().objects.create(
             username="officer", password=PBKDF2PasswordHasher().encode("correct horse", "salt", 1)
         )
+        Account.objects.create(user=officer, kind="platform")
     fall(database, clock_ns() // 1000 * 1000)
     port = free_port()
     log = (tmp_path / "log").open("w")

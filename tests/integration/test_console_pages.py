@@ -23,13 +23,15 @@ def dsn(database, tmp_path):
     with site(database):
         from django.contrib.auth import get_user_model
 
+        from console.models import Account
         from registry.importer.run import import_town
 
         (tmp_path / "town.toml").write_text(TOML, "utf-8")
         import_town(tmp_path / "town.toml")
         users = get_user_model().objects
         users.create_superuser("chief", "", PASSWORD)
-        users.create_user("officer", "", PASSWORD, first_name="值班员")
+        officer = users.create_user("officer", "", PASSWORD, first_name="值班员")
+        Account.objects.create(user=officer, kind="platform")
         yield database
 
 
