@@ -59,17 +59,18 @@ class Signer:
 
     base      how phones reach the console, without a slash at the end
     key       the console's secret; "" = nothing is signed, and the page asks for an account
-    good_s    how long a link is good, from the sending on
+    good_s    how long a link is good, from the decision on: every attempt sends the same text, so that a provider
+              can tell repeats
     """
 
     base: str
     key: str
     good_s: float
 
-    def sign(self, note: Note, now: int) -> Note:
+    def sign(self, note: Note) -> Note:
         """Return the note with a link for its recipient; one that links to something else is left alone."""
         if not self.key or note.link != f"{self.base}/alerts/{note.alert}":
             return note
-        one = Pass(note.alert, note.recipient, int(now // SECOND + self.good_s))
+        one = Pass(note.alert, note.recipient, int(note.created // SECOND + self.good_s))
         path = "/".join((quote(one.alert, safe=""), quote(one.recipient, safe=""), f"{one.until_s:x}"))
         return replace(note, link=f"{self.base}/a/{path}/{one.mac(self.key)}")

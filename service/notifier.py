@@ -29,7 +29,8 @@ from alerts.notify import build
 from alerts.notify.contract import Channel, ChannelError, ErrorKind, Receipt, Traceable
 from alerts.notify.limits import Budget, Limits
 from alerts.notify.sender import Dead, Patience, Retry, after
-from core.time import SECOND, clock_ns, seconds
+from core.levels import Level
+from core.time import MINUTE, SECOND, clock_ns, seconds
 from service.config import Config
 from service.heartbeat import Heart
 from service.metrics import NotifierMetrics
@@ -88,6 +89,7 @@ class Notifier:
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._connected = False
+        self._remembered = False
         self._observed = 0
 
     def stop(self) -> None:
@@ -132,6 +134,7 @@ class Notifier:
 
     async def _work_with(self, outbox: Outbox) -> None:
         """Mark, claim, wait for something to do; until the end, or until the database is lost."""
+        await self._remember(outbox)
         self._connected = True
         self._wake.set()
         ear = asyncio.create_task(self._listen(outbox))
@@ -148,6 +151,15 @@ class Notifier:
             ear.cancel()
             await asyncio.gather(ear, return_exceptions=True)
             await outbox.close()
+
+    async def _remember(self, outbox: Outbox) -> None:
+        """Take from the budgets what was sent before we were killed: the provider has not forgotten."""
+        if self._remembered:
+            return
+        for note, at in await outbox.lately(clock_ns() - MINUTE):
+            if channel := self.channels.get(note.channel):
+                self._limits.take_all(self._budgets(note, channel), level=Level.RED, now=at)
+        self._remembered = True
 
     async def _listen(self, outbox: Outbox) -> None:
         """Wake the loop when notes were written, and every poll_s: something may have fallen due."""
@@ -208,7 +220,7 @@ class Notifier:
 
     def _signed(self, note: Note) -> Note:
         """A file of messages must not be a file of keys."""
-        return note if note.channel in self._machines else self._signer.sign(note, clock_ns())
+        return note if note.channel in self._machines else self._signer.sign(note)
 
     async def _find(self, claim: Claim, channel: Channel) -> Receipt | None:
         """Ask what became of the attempts before; a provider that may not be asked knows of none."""

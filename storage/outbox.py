@@ -66,6 +66,15 @@ SELECT count(*) FILTER (WHERE state = 'todo'), count(*) FILTER (WHERE state = 'l
        (SELECT count(*) FROM outbox WHERE state = 'dead'), coalesce(min(created_ns), 0)
 FROM outbox WHERE state IN ('todo', 'leased')
 """
+# A note that is open was tried, if at all, not later than the present attempt began.
+_LATELY = f"""
+SELECT {", ".join(columns_of(Note))}, tried_ns FROM (
+    SELECT *, ended_ns AS tried_ns FROM outbox WHERE state IN ('sent', 'dead') AND ended_ns >= %(since)s
+    UNION ALL
+    SELECT o.*, r.started_ns FROM outbox o JOIN receipt r ON r.outbox_id = o.id
+    WHERE o.state IN ('todo', 'leased') AND o.attempt > 0 AND r.started_ns >= %(since)s
+) AS tried ORDER BY tried_ns
+"""  # noqa: S608 - names of our own columns
 _NEXT_DUE = "SELECT min(due_ns) FROM outbox WHERE state IN ('todo', 'leased')"
 
 
@@ -157,6 +166,12 @@ class Outbox:
             if cursor.rowcount and instead:
                 await cursor.executemany(ADD_NOTE, [note_row(note) for note in instead])
                 await cursor.execute("NOTIFY fengsui_outbox")
+
+    async def lately(self, since: int) -> list[tuple[Note, int]]:
+        """Return what was tried at or after `since`, each with the time of it, both ns, in order."""
+        async with self._turn:
+            cursor = await self._work.execute(_LATELY, {"since": since})
+            return [(from_row(Note, row[:-1]), row[-1]) for row in await cursor.fetchall()]
 
     async def depth(self) -> Depth:
         """Return how much waits and how much was given up."""

@@ -149,6 +149,20 @@ def test_nobody_gets_more_than_the_budget_of_a_recipient_and_machines_get_all(da
         assert len(wecom.messages["k1"]) == 1
 
 
+def test_a_notifier_that_starts_again_has_not_forgotten_what_the_provider_remembers(database):
+    with FakeWecomRobot(per_minute=20) as wecom:
+        robot = WecomRobot(key="k1", url=f"{wecom.url}/cgi-bin/webhook/send")
+        chosen = config(database, {"robot": robot}, notify=replace(QUICK, recipient_per_minute=1000))
+        for round_ in range(5):  # each would begin with a burst of six
+            write(
+                database,
+                *[note(100 * round_ + n, channel="robot", address="", level=Level.YELLOW) for n in range(10)],
+            )
+            work(chosen, lambda: False, timeout_s=0.5)
+        assert wecom.codes[45009] == 0
+        assert len(wecom.messages["k1"]) <= 6
+
+
 def test_people_get_a_signed_link_and_the_log_an_ordinary_one(database, tmp_path):
     plain = f"{BASE}/alerts/{NOTE.alert}"
     with FakeWecomRobot() as wecom:

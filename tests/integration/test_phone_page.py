@@ -46,8 +46,9 @@ def night(database, tmp_path):
 
 
 def link(alert="RED00001", recipient="E01-safety", *, good_s=3600.0, base=BASE, now=None):
-    note = replace(NOTE, alert=alert, recipient=recipient, link=f"{base}/alerts/{alert}")
-    return Signer(base, KEY, good_s).sign(note, clock_ns() if now is None else now).link
+    created = clock_ns() if now is None else now
+    note = replace(NOTE, alert=alert, recipient=recipient, link=f"{base}/alerts/{alert}", created=created)
+    return Signer(base, KEY, good_s).sign(note).link
 
 
 def path(*words, **options):
