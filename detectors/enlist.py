@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from core.events import Rule, SubjectKind
 from core.time import seconds
+from detectors.expression import Expression, compile_expression
 from detectors.methods import OPERATORS
 from detectors.plan import Conditions, Derived, Plan, Thresholds
-from detectors.rulebook import Raise, RuleText
+from detectors.rulebook import Raise, RuleText, base_of
 
 _MIN_GAP_S = 60.0
+_METHODS = frozenset(OPERATORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Watched:
 
     series    signal -> primary key of the series; a numbered signal (`bearing_temperature_2`) falls under its base
     period_s  signal -> how often a sample is expected, 0 = on change
-    overrides "D-01.upper" -> value of a rule's parameter for this device
+    overrides "D-06.upper" or, of a limit that has no name, "D-01.orange" -> the value for this device
     """
 
     id: int
@@ -95,6 +97,20 @@ def number(rule: RuleText, device: Watched, value: float | str) -> float:
     return value
 
 
+def numbered(device: Watched, signal: str) -> tuple[str, ...]:
+    """Return a signal and those of its name with a number, as far as the device has them."""
+    wanted = re.compile(re.escape(signal) + r"(_[1-9]\d?)?")
+    return tuple(sorted(s for s in device.series if wanted.fullmatch(s)))
+
+
+def limit_of(rule: RuleText, device: Watched, entry: Raise) -> float:
+    """Return a limit for a device: its parameter there, or the device's own number for this level."""
+    if isinstance(entry.limit, str):
+        return number(rule, device, entry.limit)
+    name = rule.limit_name(entry)
+    return device.overrides.get(f"{rule.code}.{name}", entry.limit) if name in rule.numbers else entry.limit
+
+
 def _is_set(rule: RuleText, device: Watched) -> bool:
     """Return whether the device says every parameter that has no default."""
     return not any(np.isnan(number(rule, device, name)) for name in rule.parameters)
@@ -106,8 +122,7 @@ def _gap_s(device: Watched, signal: str) -> float:
 
 
 def _single(rule: RuleText, row: int, devices: Sequence[Watched]) -> list[Derived]:
-    numbered = re.compile(re.escape(rule.signal) + r"(_[1-9]\d?)?")
-    found = [(d, s, key) for d in devices for s, key in sorted(d.series.items()) if numbered.fullmatch(s)]
+    found = [(d, s, d.series[s]) for d in devices for s in numbered(d, rule.signal)]
     if not found:
         return []
     params = {
@@ -131,9 +146,9 @@ def _limit(
         "series": at,
         "level": int(entry.level),
         "high": entry.high,
-        "limit": number(rule, device, entry.limit),
+        "limit": limit_of(rule, device, entry),
         "deadband": number(rule, device, entry.deadband),
-        "on_delay": seconds(entry.on_delay_s),
+        "on_delay": seconds(number(rule, device, entry.on_delay_s)),
         "off_delay": seconds(entry.off_delay_s),
         "max_gap": seconds(gap_s),
     }
@@ -167,12 +182,29 @@ class _Inputs:
 
 
 def _several(rule: RuleText, row: int, devices: Sequence[Watched], inputs: _Inputs) -> list[Conditions]:
-    when = rule.when
-    assert when is not None
-    # A device without any of the signals is not meant; with some of them the rest is unknown.
-    devices = [device for device in devices if any(signal in device.series for signal in rule.signals)]
-    if not devices:
-        return []
+    """Return a table for each way to write the condition out: devices differ in how many are in a set."""
+    assert rule.when is not None
+    alike: dict[str, list[Watched]] = {}
+    for device in devices:
+        if _is_meant(rule, device):
+            sets = {signal: numbered(device, signal) or (signal,) for _, _, signal in rule.when.sets}
+            alike.setdefault(rule.when.spread(sets), []).append(device)
+    return [
+        _condition(rule, compile_expression(text, _METHODS), of, row=row, inputs=inputs)
+        for text, of in alike.items()
+    ]
+
+
+def _is_meant(rule: RuleText, device: Watched) -> bool:
+    """Return whether a device has any of the signals, and all of those with a number; the rest may be unknown."""
+    needed = [signal for signal in rule.signals if base_of(signal) != signal]
+    return all(s in device.series for s in needed) and any(numbered(device, s) for s in rule.signals)
+
+
+def _condition(
+    rule: RuleText, when: Expression, devices: Sequence[Watched], *, row: int, inputs: _Inputs
+) -> Conditions:
+    """Return the table of devices for which the condition is written out alike."""
     rows: dict[str, list[int]] = {}
     ages: dict[str, list[int]] = {}
     for name in when.names:
@@ -180,29 +212,30 @@ def _several(rule: RuleText, row: int, devices: Sequence[Watched], inputs: _Inpu
             continue
         method, signal, arguments = when.calls.get(name, ("value", name, ()))
         keys = [device.series.get(signal, -1) for device in devices]
-        rows[name] = [inputs.row(method, key, arguments) if key >= 0 else -1 for key in keys]
+        given = [tuple(number(rule, device, a) for a in arguments) for device in devices]
+        rows[name] = [
+            inputs.row(method, key, numbers) if key >= 0 else -1
+            for key, numbers in zip(keys, given, strict=True)
+        ]
         ages[name] = [seconds(rule.max_age_s or _gap_s(device, signal)) for device in devices]
     limits = [
         _limit(rule, device, entry, row=row, at=n, gap_s=_longest(rule, device))
         for n, device in enumerate(devices)
         for entry in rule.raises
     ]
-    return [
-        Conditions(
-            expression=when.text,
-            subject_kind=SubjectKind.DEVICE,
-            subject=np.array([device.id for device in devices], np.int32),
-            inputs={name: np.array(row, np.int32) for name, row in rows.items()},
-            max_age={name: np.array(age, np.int64) for name, age in ages.items()},
-            params={
-                n: np.array([number(rule, d, n) for d in devices]) for n in rule.parameters if n in when.names
-            },
-            limits=Thresholds.rows(limits),
-        )
-    ]
+    return Conditions(
+        expression=when.text,
+        subject_kind=SubjectKind.DEVICE,
+        subject=np.array([device.id for device in devices], np.int32),
+        inputs={name: np.array(row, np.int32) for name, row in rows.items()},
+        max_age={name: np.array(age, np.int64) for name, age in ages.items()},
+        params={
+            n: np.array([number(rule, d, n) for d in devices]) for n in rule.parameters if n in when.names
+        },
+        limits=Thresholds.rows(limits),
+    )
 
 
 def _longest(rule: RuleText, device: Watched) -> float:
-    """Return the longest gap that is none, or 0 (no gap is too long) if one signal holds until its next sample."""
-    gaps_s = [rule.max_age_s or _gap_s(device, signal) for signal in rule.signals]
-    return max(gaps_s) if all(gaps_s) else 0.0
+    """Return the longest gap that is none, or 0 (no gap is too long) if all signals hold until their next sample."""
+    return max(rule.max_age_s or _gap_s(device, signal) for signal in rule.signals)

@@ -51,16 +51,27 @@ class Expression:
     """A compiled expression.
 
     text      as written · names: the signals and parameters it speaks of, in order of appearance
-    calls     statistics of signals: name of the column -> (method, signal, arguments)
+    calls     statistics of signals: name of the column -> (method, signal, arguments); a word is a parameter's name
+    sets      where `any_of(…)` stands in the text (from, to), and the signal in it
     n_memories, n_learned  how many runs of conditions, and how many baselines, it remembers per subject
     """
 
     text: str
     root: Node
     names: tuple[str, ...]
-    calls: Mapping[str, tuple[str, str, tuple[float, ...]]]
+    calls: Mapping[str, tuple[str, str, tuple[float | str, ...]]]
     n_memories: int
     n_learned: int
+    sets: tuple[tuple[int, int, str], ...] = ()
+
+    def spread(self, members: Mapping[str, Sequence[str]]) -> str:
+        """Return the text with each `any_of(x)` written out for the members of its set: `(x or x_2)`."""
+        text = self.text
+        for begin, end, signal in reversed(self.sets):
+            inner = text[begin:end].partition("(")[2][:-1]
+            each = [re.sub(rf"\b{re.escape(signal)}\b", name, inner) for name in members[signal]]
+            text = f"{text[:begin]}({' or '.join(each)}){text[end:]}"
+        return text
 
 
 @dataclass(slots=True)
@@ -70,7 +81,8 @@ class _Parser:
     tokens: list[tuple[str, str, int]] = field(default_factory=list)
     place: int = 0
     names: dict[str, None] = field(default_factory=dict)
-    calls: dict[str, tuple[str, str, tuple[float, ...]]] = field(default_factory=dict)
+    calls: dict[str, tuple[str, str, tuple[float | str, ...]]] = field(default_factory=dict)
+    sets: list[tuple[int, int, str]] = field(default_factory=list)
     n_memories: int = 0
     n_learned: int = 0
 
@@ -80,7 +92,13 @@ class _Parser:
         if self._peek()[0] != "end":
             self._fail(f"`{self._peek()[1]}` is left over")
         return Expression(
-            self.text, root, tuple(self.names), dict(self.calls), self.n_memories, self.n_learned
+            self.text,
+            root,
+            tuple(self.names),
+            dict(self.calls),
+            self.n_memories,
+            self.n_learned,
+            tuple(self.sets),
         )
 
     def _split(self) -> None:
@@ -192,6 +210,8 @@ class _Parser:
             return self._statistic(name)
         if name == "baseline":
             return self._baseline()
+        if name == "any_of":
+            return self._any_of()
         arguments = [self._or()]
         while self._take(","):
             arguments.append(self._or())
@@ -215,26 +235,45 @@ class _Parser:
         self.n_learned += 1
         return Node("baseline", tuple(arguments), value=wanted, memory=self.n_learned - 1)
 
+    def _any_of(self) -> Node:
+        """`any_of(x)`: x, or x_2, or x_3 … of a device; until it is written out by `spread`, x alone."""
+        begin = self.tokens[self.place - 2][2]
+        node = self._atom()
+        if node.op != "name":
+            self._fail("`any_of` takes a signal, or a method of one")
+        end = self._peek()[2] + 1
+        self._expect(")")
+        self.sets.append((begin, end, self.calls[node.name][1] if node.name in self.calls else node.name))
+        return node
+
     def _function(self, name: str, arguments: list[Node], wanted: int, memory: int = -1) -> Node:
         if wanted and len(arguments) != wanted:
             self._fail(f"`{name}` takes {wanted} values, not {len(arguments)}")
         return Node(name, tuple(arguments), memory=memory)
 
     def _statistic(self, method: str) -> Node:
-        """`slope(temperature, 3 min)`: a method of one signal, its parameters as numbers in their order."""
+        """`slope(temperature, 3 min)`: a method of one signal, its parameters in their order: numbers or names."""
         kind, signal, _ = self._peek()
         if kind != "word":
             self._fail(f"`{method}` takes the name of a signal first")
         self.place += 1
-        arguments = []
+        arguments: list[float | str] = []
         while self._take(","):
-            sign = -1.0 if self._take("-") else 1.0
-            arguments.append(sign * self._number())
+            arguments.append(self._argument())
         self._expect(")")
-        name = f"{method}({signal}{''.join(f', {a:g}' for a in arguments)})"
+        said = [a if isinstance(a, str) else f"{a:g}" for a in arguments]
+        name = f"{method}({', '.join([signal, *said])})"
         self.names[name] = None
         self.calls[name] = (method, signal, tuple(arguments))
         return Node("name", name=name)
+
+    def _argument(self) -> float | str:
+        """Return a number, or the name of a parameter."""
+        kind, text, _ = self._peek()
+        if kind == "word" and text not in _WORDS:
+            self.place += 1
+            return text
+        return -self._number() if self._take("-") else self._number()
 
     def _number(self) -> float:
         """Return a number; followed by a unit of time, in seconds."""

@@ -33,13 +33,13 @@ _RAISE_KEYS = frozenset({"level", "above", "below", "deadband", "on_delay", "off
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """One level of a rule; limit and deadband may name a parameter. Delays in seconds."""
+    """One level of a rule; limit, deadband and on_delay_s may name a parameter. Delays in seconds."""
 
     level: Level
     high: bool
     limit: float | str
     deadband: float | str = 0.0
-    on_delay_s: float = 0.0
+    on_delay_s: float | str = 0.0
     off_delay_s: float = 0.0
 
 
@@ -85,6 +85,22 @@ class RuleText:
             name for name in self.when.names if name not in self.when.calls and name not in self.parameters
         ]
         return tuple(dict.fromkeys([*plain, *(call[1] for call in self.when.calls.values())]))
+
+
+    def limit_name(self, entry: Raise) -> str:
+        """Return the name of a limit that is written as a number, for devices that override it: `orange`."""
+        alike = [other for other in self.raises if other.level == entry.level]
+        return entry.level.en if len(alike) == 1 else f"{entry.level.en}_{'high' if entry.high else 'low'}"
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """Return everything that a device may override, with its default; NaN where there is none."""
+        limits = {
+            self.limit_name(entry): entry.limit
+            for entry in self.raises
+            if not isinstance(entry.limit, str) and (self.when is None or entry.limit != 1.0)
+        }
+        return {**limits, **self.parameters}
 
 
 class _Reader:
@@ -154,6 +170,11 @@ class _Reader:
         if text not in {"true", "false"}:
             raise self.fail(node, f"{what} is `{text}`", "Write true or false")
         return text == "true"
+
+
+def base_of(signal: str) -> str:
+    """Return the signal that a numbered one (`cable_temperature_2`) is one of."""
+    return re.sub(r"_[1-9]\d?$", "", signal)
 
 
 def read_pack(path: Path, units: Mapping[str, str]) -> tuple[RuleText, ...]:
@@ -268,7 +289,7 @@ class _Rule:
         method = reader.text(self.keys["method"], "`method`") if "method" in self.keys else "value"
         if method not in OPERATORS:
             raise self._fail("method", f"names no method `{method}`", f"Use one of: {', '.join(OPERATORS)}")
-        unit = OPERATORS[method].unit.replace("{x}", self.units[signal])
+        unit = OPERATORS[method].unit.replace("{x}", self.units[base_of(signal)])
         if self._text_of("unit") != unit:
             said = self._text_of("unit")
             raise self._fail(
@@ -304,10 +325,17 @@ class _Rule:
                 raise self._fail(
                     "when", f"gives {method} too many numbers", f"It takes {list(OPERATORS[method].params)}"
                 )
+            for given in arguments:
+                if isinstance(given, str) and given not in parameters:
+                    raise self._fail(
+                        "when",
+                        f"has no parameter `{given}`",
+                        f"Add `{given}` under `parameters:`, or write a number",
+                    )
         return {"when": when}
 
     def _known(self, signal: str, node: yaml.Node) -> None:
-        if signal not in self.units:
+        if base_of(signal) not in self.units:
             near = [s for s in self.units if signal[:3] == s[:3]][:4]
             hint = (
                 f"Did you mean {' or '.join(near)}?"
@@ -339,7 +367,9 @@ class _Rule:
             high=sides != ["below"],
             limit=self._number(keys[sides[0]], parameters, f"`{sides[0]}`") if sides else 1.0,
             deadband=self._number(keys["deadband"], parameters, "`deadband`") if "deadband" in keys else 0.0,
-            on_delay_s=reader.number(keys["on_delay"], "`on_delay`") if "on_delay" in keys else 0.0,
+            on_delay_s=self._number(keys["on_delay"], parameters, "`on_delay`")
+            if "on_delay" in keys
+            else 0.0,
             off_delay_s=reader.number(keys["off_delay"], "`off_delay`") if "off_delay" in keys else 0.0,
         )
 

@@ -43,7 +43,11 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test of one rule; series: signal -> values, NaN where there is no sample; expect: "40 s raise red" lines."""
+    """One test of one rule.
+
+    series: signal -> values, NaN where there is no sample · expect: "40 s raise red" lines
+    on_change: signals without a period (facts, switches): their last value stands
+    """
 
     name: str
     rule: str
@@ -53,6 +57,7 @@ class Case:
     expect: tuple[tuple[float, str, str], ...]
     overrides: Mapping[str, float]
     where: str
+    on_change: frozenset[str] = frozenset()
 
 
 def read_cases(path: Path) -> tuple[Case, ...]:
@@ -75,7 +80,7 @@ def _pairs(node: yaml.Node | None) -> Sequence[tuple[yaml.Node, yaml.Node]]:
 
 
 def _case(entry: Mapping[str, object], where: str) -> Case:
-    known = {"name", "rule", "shows", "interval", "input_series", "expect", "overrides"}
+    known = {"name", "rule", "shows", "interval", "input_series", "expect", "overrides", "on_change"}
     try:
         _only(set(entry), known, "key")
         shows = frozenset(entry["shows"])  # type: ignore[call-overload]
@@ -91,6 +96,7 @@ def _case(entry: Mapping[str, object], where: str) -> Case:
             expect=tuple(_expected(line) for line in expect),
             overrides=dict(entry.get("overrides") or {}),  # type: ignore[call-overload]
             where=where,
+            on_change=frozenset(entry.get("on_change") or ()),  # type: ignore[call-overload]
         )
     except (KeyError, ValueError, TypeError) as error:
         raise RuleError(
@@ -150,7 +156,7 @@ def _play(case: Case, rule: RuleText) -> Events:
         id=1,
         profile=rule.of[0],
         series=keys,
-        period_s=dict.fromkeys(signals, case.interval_s),
+        period_s={signal: case.interval_s for signal in signals if signal not in case.on_change},
         overrides=case.overrides,
     )
     made = enlist([rule], [device])

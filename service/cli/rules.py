@@ -122,14 +122,14 @@ def _words(rule: Any) -> list[str]:
             f"; clears {_number(rule, entry.deadband)} {rule.unit} beyond".rstrip() if entry.deadband else ""
         )
         lines.append(
-            f"  {entry.level.en}:{limit} for {entry.on_delay_s:g} s{back}, after {entry.off_delay_s:g} s"
+            f"  {entry.level.en}:{limit} for {_number(rule, entry.on_delay_s)} s{back}, after {entry.off_delay_s:g} s"
         )
     if not rule.when and rule.method != "value":
         lines += [
             f"  {line}"
             for line in (OPERATORS[rule.method].derive.__globals__["__doc__"] or "").strip().splitlines()
         ]
-    lines += [f"  {name}{_default(value)}" for name, value in rule.parameters.items()]
+    lines += [f"  {rule.code}.{name}{_default(value)}" for name, value in rule.numbers.items()]
     lines.append(f"  source: {rule.source}" + ("" if rule.verified else "  — not verified"))
     return [*lines, f"  {rule.advice_zh}", f"  {rule.advice_en}"]
 
