@@ -294,6 +294,7 @@ class Changes:
 
     notes      every note that somebody was to get, the held ones too
     held       those of `notes` that wait, and why
+    postponed  notes held before that go on waiting
     released   keys of held notes that go out as they are
     digests    notes that go out for several held ones
     """
@@ -306,6 +307,7 @@ class Changes:
     held: tuple[Held, ...] = ()
     released: tuple[str, ...] = ()
     digests: tuple[Digest, ...] = ()
+    postponed: tuple[Held, ...] = ()
     shelves: tuple[Shelf, ...] = ()
 
     def __bool__(self) -> bool:

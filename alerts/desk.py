@@ -65,6 +65,7 @@ class Draft:
     held: list[Held] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     digests: list[Digest] = field(default_factory=list)
+    postponed: list[Held] = field(default_factory=list)
     shelves: dict[str, Shelf] = field(default_factory=dict)
 
     def changes(self) -> Changes:
@@ -77,6 +78,7 @@ class Draft:
             tuple(self.held),
             tuple(self.released),
             tuple(self.digests),
+            tuple(self.postponed),
             tuple(self.shelves.values()),
         )
 
@@ -190,9 +192,8 @@ class Desk:
             self._turn_shelf(id_, draft)
         for id_ in self._agenda.take(now):
             self._ring(id_, draft)
-        released, digests = self._holdings.flush(now, self._suppressed_until)
-        draft.released += released
-        draft.digests += digests
+        flushed = self._holdings.flush(now, self._still)
+        draft.released, draft.digests, draft.postponed = flushed.released, flushed.digests, flushed.postponed
         return draft.changes()
 
     # ── events ────────────────────────────────────────────────────────────────
@@ -337,9 +338,9 @@ class Desk:
             return Suppression.BY_DESIGN, 1 << 62
         return Suppression.NONE, 0
 
-    def _suppressed_until(self, id_: str) -> int:
+    def _still(self, id_: str) -> tuple[Suppression, int]:
         alert = self._open.get(id_)
-        return self._suppression(alert)[1] if alert else 0
+        return self._suppression(alert) if alert else (Suppression.NONE, 0)
 
     def _review_suppression(self, alert: Alert, draft: Draft, *, by: str = "", note: str = "") -> None:
         """Move the second axis if it has to; who was to be told meanwhile is told when it ends."""
@@ -371,11 +372,13 @@ class Desk:
         draft.transitions += move.transitions
         touched = self._inhibitor.put(move.alert)
         kind, until = self._suppression(move.alert)
-        if kind not in (Suppression.NONE, move.alert.suppression) and not move.alert.closed:
-            # Suppressed before anybody is told: an alert behind a gateway that is away, or on a shelf.
+        if kind != move.alert.suppression and not move.alert.closed:
+            # Before anybody is told: behind a gateway that is away nobody is, but a level too high for that is.
             aside = _suppressed(move.alert, kind, draft.now)
             draft.transitions += aside.transitions
             move = replace(move, alert=aside.alert)
+            if kind == Suppression.NONE:
+                self._holdings.hasten(move.alert.id, draft.now)
         alert, sent, held = self._teller.tell(move, draft.now, until)
         draft.notes += sent
         draft.held += held

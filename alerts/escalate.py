@@ -116,11 +116,10 @@ def _escalated(alert: Alert, ladder: Ladder, now: int) -> Move:
         rungs += [rung] if rung else []
         move = _climb(alert, alert.tier + 1, now)
         alert, lines = move.alert, [*lines, *move.transitions]
-    if not lines:
-        span = seconds(ladder.repeat_s)
-        n_missed = (now - alert.expected - steps[-1].after) // span
-        move = _climb(alert, len(steps) + n_missed, now)
-        lines = list(move.transitions)
+    if (at := _answer_due(alert, ladder)) and at <= now:
+        n_repeats = (now - alert.expected - steps[-1].after) // seconds(ladder.repeat_s)
+        move = _climb(alert, len(steps) + n_repeats, now)
+        lines = [*lines, *move.transitions]
     return replace(move, transitions=tuple(lines), rungs=tuple(rungs))
 
 

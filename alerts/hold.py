@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from hashlib import blake2b
@@ -58,6 +58,15 @@ class Scene:
     shelf_until: int = 0
     settled: int = 0
     group: str = ""
+
+
+@dataclass(slots=True)
+class Flushed:
+    """Keys of notes that go out as they are, digests, and what goes on waiting."""
+
+    released: list[str] = field(default_factory=list)
+    digests: list[Digest] = field(default_factory=list)
+    postponed: list[Held] = field(default_factory=list)
 
 
 class Holdings:
@@ -121,29 +130,30 @@ class Holdings:
         for alert in [alert for alert in self._of_alert if not is_open(alert)]:
             self.hasten(alert, now)
 
-    def flush(self, now: int, still: Callable[[str], int]) -> tuple[list[str], list[Digest]]:
-        """Take out what has waited long enough; return the keys that go out as they are, and digests.
+    def flush(self, now: int, still: Callable[[str], tuple[Suppression, int]]) -> Flushed:
+        """Take out what has waited long enough.
 
-        still : alert -> until when it is shelved or inhibited, ns; 0 = it is not
+        still : alert -> whether, and until when (ns), it is suppressed
         """
         ripe: dict[tuple[str, str], list[Held]] = {}
+        done = Flushed()
         for key in self._agenda.take(now):
             one = self._held[key]
             if longer := self._longer(one, now, still(one.note.alert)):
-                self._put(replace(one, reason=longer[0], until=longer[1]))
+                later = replace(one, reason=longer[0], until=longer[1])
+                self._put(later)
+                done.postponed.append(later)
             else:
                 self._take(one)
                 ripe.setdefault((one.note.recipient, one.note.channel), []).append(one)
-        released: list[str] = []
-        digests: list[Digest] = []
         for together in ripe.values():
             if len(together) == 1 and now - together[0].since <= _AS_IT_WAS:
-                released.append(together[0].note.key)
+                done.released.append(together[0].note.key)
             else:
-                digests.append(_digest(together, now, self.policy))
+                done.digests.append(_digest(together, now, self.policy))
         if ripe:
             self._forget(now)
-        return released, digests
+        return done
 
     def _put(self, one: Held) -> None:
         self._held[one.note.key] = one
@@ -185,11 +195,13 @@ class Holdings:
             return Hold.GROUP, self._together(slot, now, wait_s)
         return None
 
-    def _longer(self, one: Held, now: int, still: int) -> tuple[str, int] | None:
+    def _longer(self, one: Held, now: int, still: tuple[Suppression, int]) -> tuple[str, int] | None:
         """Return why a note that was to go out goes on waiting; nothing waits for ever."""
-        if (until := still) > now:
+        kind, until = still
+        if kind != Suppression.NONE and until > now:
+            why = Hold.INHIBITED if kind == Suppression.BY_DESIGN else Hold.SHELVED
             latest = one.since + seconds(self.policy.hold.inhibit_max_s)
-            return None if latest <= now else (one.reason, min(until, latest))
+            return None if latest <= now else (why, min(until, latest))
         if one.note.level <= Level.YELLOW and one.reason != Hold.QUIET:
             until = quiet_until(now, self.policy)
             return (Hold.QUIET, until) if until else None

@@ -170,7 +170,8 @@ def cleared(alert: Alert, edge: Edge, now: int) -> Move | None:
     )
     if not alert.data_quality:
         return move
-    end = closed(move.alert, now, by="", note="恢复正常 / back to normal")
+    # At the time of the sample: a replay by another clock writes the same history.
+    end = closed(move.alert, now, by="", note="恢复正常 / back to normal", t=edge.t)
     return Move(end.alert, move.transitions + end.transitions, step)
 
 
@@ -183,11 +184,19 @@ def acked(alert: Alert, now: int, *, by: str, note: str = "") -> Move | None:
 
 
 def closed(
-    alert: Alert, now: int, *, by: str, note: str, cause: str = Deed.CLOSE, detail: str = "", **fields: Any
+    alert: Alert,
+    now: int,
+    *,
+    by: str,
+    note: str,
+    cause: str = Deed.CLOSE,
+    detail: str = "",
+    t: int = 0,
+    **fields: Any,
 ) -> Move:
     """Return the closed alert; a person who closes has answered, and the history says so first.
 
-    cause : Deed.CLOSE, ACCEPT or MERGE.  Raises ValueError where the stage does not allow it.
+    cause : Deed.CLOSE, ACCEPT or MERGE · t : ns, 0 = now.  Raises ValueError where the stage does not allow it.
     """
     stage = NEXT_STAGE[alert.stage, Deed(cause)]
     if stage is None:
@@ -198,7 +207,7 @@ def closed(
         alert,
         cause,
         alert.state,
-        t=now,
+        t=t or now,
         now=now,
         step="close",
         by=by,

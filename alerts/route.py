@@ -155,15 +155,16 @@ def again(book: Book, policy: Policy, tier: Tier, told: Iterable[str]) -> tuple[
 
 def climb(way: Way, tier: Tier, rungs: Iterable[Rung], above: Iterable[Rung], subject: Subject) -> list[Stop]:
     """Return who joins on these rungs; when they have nobody, the next rung above that has, else operators."""
-    stops = [stop for rung in rungs for stop in _on_rung(way, tier, rung, subject)]
+    stops = [stop for rung in rungs for stop in on_rung(way, tier, rung, subject)]
     for rung in above:
         if stops:
             break
-        stops = _on_rung(way, tier, rung, subject)
+        stops = on_rung(way, tier, rung, subject)
     return stops or operators(way.book, way.policy, _NO_RUNG)
 
 
-def _on_rung(way: Way, tier: Tier, rung: Rung, subject: Subject) -> list[Stop]:
+def on_rung(way: Way, tier: Tier, rung: Rung, subject: Subject) -> list[Stop]:
+    """Return who stands on one rung of a ladder."""
     inside = of_enterprise(way, replace(tier, roles=rung.roles), (), subject.enterprise)
     return inside + of_area(way, tier, rung.area_roles, subject)
 

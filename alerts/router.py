@@ -17,6 +17,7 @@ from alerts.route import (
     climb,
     of_area,
     of_enterprise,
+    on_rung,
     once,
     operators,
     route,
@@ -93,6 +94,17 @@ class Router:
         way = Way(self.book, self.policy, self.duty, now)
         found = of_area(way, Tier(()), self.policy.reviewers, subject)
         return once(found or operators(self.book, self.policy, NO_REVIEWER))
+
+    def on_rung(self, rung: Rung, subject: Subject, level: Level, *, dq: bool, now: int) -> tuple[Stop, ...]:
+        """Return who joins on one rung of the ladder of a level.  dq : about data quality"""
+        way = Way(self.book, self.policy, self.duty, now)
+        return once(on_rung(way, self.policy.tier(level, data_quality=dq), rung, subject))
+
+    def stands_on(self, rung: Rung, enterprise: int, now: int) -> bool:
+        """Return whether a rung of the ladder has anybody for an enterprise."""
+        way = Way(self.book, self.policy, self.duty, now)
+        subject = self.book.subject(SubjectKind.ENTERPRISE, enterprise)
+        return bool(on_rung(way, Tier(()), rung, subject))
 
     def operators(self, gap: tuple[str, str]) -> tuple[Stop, ...]:
         """Return whoever runs the service."""

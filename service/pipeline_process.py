@@ -27,6 +27,7 @@ from service.planning import plan_of
 from service.probe import Probe, serve
 from service.refusals import Connections, Refusals
 from service.rules import RuleFiles
+from service.routes import duty_of, tree_of
 from storage.alerts import memory as alert_memory
 from storage.maintenance import Keep
 from storage.store import Store
@@ -104,7 +105,10 @@ class SteadyClock:
 def terms_of(config: Config, rules: RuleFiles) -> Terms:
     """Return what the pipeline needs of the configuration."""
     pace = Pace(checkpoint_s=config.checkpoint.interval_s)
-    return Terms(plan=lambda catalog: plan_of(catalog, config.watch, rules.rules), policy=config.policy, pace=pace)
+    return Terms(
+        plan=lambda catalog: plan_of(catalog, config.watch, rules.rules), policy=config.policy, pace=pace,
+        tree=tree_of(config), duty=duty_of(config),
+    )  # fmt: skip
 
 
 def keep_of(config: Config) -> Keep:

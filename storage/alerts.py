@@ -130,6 +130,7 @@ ADD_NOTE = sql.SQL(
     sql.SQL(", ").join([sql.Placeholder()] * len(columns_of(Note))),
 )
 _RELEASE = "UPDATE outbox SET state = 'todo', due_ns = %s, reason = '' WHERE key = ANY(%s) AND state = 'held'"
+_POSTPONE = "UPDATE outbox SET due_ns = %s, reason = %s WHERE key = %s AND state = 'held'"
 _CARRY = """UPDATE outbox SET state = 'carried', carried_by = %s, ended_ns = %s, reason = ''
 WHERE key = ANY(%s) AND state = 'held'"""
 _ANSWER = "UPDATE command SET answered_ns = %s, problem = %s WHERE id = %s AND answered_ns = 0"
@@ -169,6 +170,7 @@ def _add_notes(cursor: psycopg.Cursor[Any], changes: Changes, now: int) -> None:
     """Write notes, those that wait as held; what was held goes out as it is, or in a digest."""
     held = {one.note.key: one for one in changes.held}
     _many(cursor, ADD_NOTE, (note_row(note, held.get(note.key)) for note in changes.notes))
+    _many(cursor, _POSTPONE, ([one.until, one.reason, one.note.key] for one in changes.postponed))
     if changes.released:
         cursor.execute(_RELEASE, [now, list(changes.released)])
     _many(cursor, ADD_NOTE, (note_row(digest.note) for digest in changes.digests))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from alerts.changes import Alert
+    from service.config import Config
 
 app = typer.Typer(
     help="Alerts: list, show, acknowledge, handle, report back, review, shelve.", no_args_is_help=True
@@ -175,7 +176,7 @@ def feedback(
         id_,
         by=by,
         note=note,
-        detail={"measure": measure, "done": _at(done), "proof": proof},
+        detail={"measure": measure, "done": time_at(done), "proof": proof},
     )
 
 
@@ -242,7 +243,7 @@ def shelve_(id_: Id, until: Until, by: By, note: Why, config: ConfigFile = None)
 
     fengsui alerts shelve 7K3FQ2MD4XWZ --until 2h --by 安全员 --note 更换传感器
     """
-    _ask(config, "shelve", id_, by=by, note=note, detail={"until": _at(until)})
+    _ask(config, "shelve", id_, by=by, note=note, detail={"until": time_at(until)})
 
 
 @app.command()
@@ -273,11 +274,11 @@ def maintain(
         place = _place(connection, subject)
     _ask(
         config, "maintain", "", by=by, note=note, known=False,
-        detail={"subject": place, "from": _at(begin), "until": _at(until)},
+        detail={"subject": place, "from": time_at(begin), "until": time_at(until)},
     )  # fmt: skip
 
 
-def _at(text: str) -> int:
+def time_at(text: str) -> int:
     """Return a time as ns: now, 30m, 2h or 1d from now, or ISO 8601; without an offset our zone is meant."""
     from datetime import datetime
 
@@ -381,12 +382,20 @@ def _answer(connection: psycopg.Connection[Any], command: int) -> str | None:
 @contextmanager
 def _database(config: Path | None) -> Iterator[psycopg.Connection[Any]]:
     """Connect to the database of the configuration; raises ServerError when it is away."""
+    from service.config import load
+
+    with database_of(load(config)) as connection:
+        yield connection
+
+
+@contextmanager
+def database_of(config: Config) -> Iterator[psycopg.Connection[Any]]:
+    """Connect to the database of a configuration; raises ServerError when it is away."""
     import psycopg
 
     from core.errors import ServerError
-    from service.config import load
 
-    database = load(config).database
+    database = config.database
     try:
         connection = psycopg.connect(
             database.dsn, autocommit=True, connect_timeout=database.connect_timeout_s

@@ -44,11 +44,15 @@ def check_config(file: File = None) -> None:
 
     fengsui check-config fengsui.toml
     """
+    from service.cli.route import holes_of
     from service.config import find, load
+    from service.routes import tree_of
     from service.rules import packs_of, read_rules
 
     config = load(file)
     n_rules = len(read_rules(packs_of(config.rules)))
+    tree = tree_of(config)
     place = file or find() or "defaults and environment"
     channels = ", ".join(config.channels) or "none"
     print(f"{place}: good. {len(config.sources)} sources, {n_rules} rules, channels: {channels}")
+    print(f"{len(tree)} routes; people missing in the registry: {holes_of(config)}")

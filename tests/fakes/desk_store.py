@@ -28,6 +28,9 @@ class DeskStore:
             else:
                 self.sent[note.key] = now
         assert held.keys() <= {note.key for note in changes.notes}
+        for one in changes.postponed:
+            assert one.note.key in self.held
+            self.held[one.note.key] = one
         for key in changes.released:
             del self.held[key]
             self.sent[key] = now

@@ -9,6 +9,7 @@ from fakes.town import RULES, catalog, down, event, events, up
 from alerts.changes import Changes, Command, CommandKind
 from alerts.desk import Desk
 from alerts.policy import Policy
+from alerts.routes_file import read_routes
 from core.events import Events, SubjectKind
 from core.levels import Level
 
@@ -260,6 +261,18 @@ def test_a_batch_is_decided_at_once_while_a_hundred_thousand_alerts_are_open(pro
     batches = [storm(100, 2, kind=2, start=1 + 100 * i) for i in range(10)]
     assert min(process_seconds(d.step, batch, NOW) for batch in batches) < 0.05
     assert len(list(d.open_alerts())) == 100_000
+
+
+def test_a_thousand_routes_and_a_tick_cost_little_while_a_hundred_thousand_alerts_are_open(process_seconds):
+    lines = [f"- match: {{enterprise: E{n}, rule: 'D-*'}}\n  to: [{{contact: so1}}]" for n in range(1000)]
+    tree = read_routes("routes:\n" + "\n".join(lines), "routes.yaml")
+    one = desk().step(events(up(1, Level.YELLOW)), NOW).alerts[0]
+    alerts = [replace(one, id=f"{n:012d}", subject=n, series=n) for n in range(1, 100_001)]
+    d = Desk(alerts, Policy(), catalog(), RULES, tree=tree)
+    batches = [storm(100, 2, start=200_001 + 100 * i) for i in range(10)]
+    assert min(process_seconds(d.step, batch, NOW + n) for n, batch in enumerate(batches)) < 0.05
+    ticks = [process_seconds(d.step, Events.empty(), NOW + n * 10**6) for n in range(20)]
+    assert min(ticks) < 0.001
 
 
 def test_ten_thousand_events_of_one_batch_take_less_than_a_second(process_seconds):
