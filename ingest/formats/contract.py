@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -46,10 +46,14 @@ class Ticking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A device that we know, as the hot path needs it: gateway's primary key, signal → series key."""
+    """A device that we know, as the hot path needs it: gateway's primary key, signal → series key.
+
+    shapes : (instants, signals of a columnar message …) → the series of its values
+    """
 
     gateway: int
     series: dict[str, int]
+    shapes: dict[tuple[object, ...], list[int]] = field(default_factory=dict)
 
 
 def as_dict(series: Mapping[str, int]) -> dict[str, int]:

@@ -34,6 +34,9 @@ from registry.catalog import Catalog
 
 PREFIX = "fs/v1/"
 STATUS = "$status"
+# Of the columns that a device sends, so many shapes are kept, none longer than this.
+MOST_SHAPES = 8
+LARGEST_SHAPE = 500
 # Topics that nobody has registered must not fill the memory.
 MOST_CACHED = 200_000
 
@@ -147,18 +150,25 @@ def _take_rows(rows: list[Row], sender: Sender, columns: Columns) -> bool:
 def _take_columns(
     body: Body, by_signal: dict[str, list[float | bool | None]], sender: Sender, columns: Columns
 ) -> bool:
-    t0, n = body.t0, len(body.dt)
+    t0, n, n_signals = body.t0, len(body.dt), len(by_signal)
     if t0 == ABSENT:
         return False
-    keys, series, value = sender.series, columns.series, columns.value
-    for signal, values in by_signal.items():
+    value = columns.value
+    for values in by_signal.values():
         if len(values) != n:
             return False
-        series += [keys[signal]] * n
         value += values
-    columns.t += [t0 + offset for offset in body.dt] * len(by_signal)
+    # Devices send the same columns again and again: their series, each n times, are kept.
+    shape = (n, *by_signal)
+    series = sender.shapes.get(shape)
+    if series is None:
+        series = [key for signal in by_signal for key in (sender.series[signal],) * n]
+        if len(sender.shapes) < MOST_SHAPES and len(series) <= LARGEST_SHAPE:
+            sender.shapes[shape] = series
+    columns.series += series
+    columns.t += [t0 + offset for offset in body.dt] * n_signals
     if body.q != "good":
-        columns.mark(n * len(by_signal), QUALITIES[body.q])
+        columns.mark(n * n_signals, QUALITIES[body.q])
     return True
 
 
