@@ -36,8 +36,8 @@ class IngestSettings:
     queue_messages: int = 65_536
     queue_bytes: int = 67_108_864
     max_payload_bytes: int = 262_144
-    gateway_messages_per_s: float = 1000.0
-    gateway_burst_s: float = 600.0
+    gateway_messages_per_s: float = 200.0
+    gateway_burst_s: float = 900.0
     identified: bool = False
 
 

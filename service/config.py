@@ -130,8 +130,8 @@ class Ingest:
     future_tolerance_s: Seconds = 300.0
     too_old_days: Days = 90
     max_payload_bytes: Annotated[int, Between(1024, 1 << 26)] = 256 << 10
-    gateway_messages_per_s: Annotated[float, Between(0.1, 1_000_000)] = 1000.0
-    gateway_burst_s: Annotated[float, Between(1, 86_400)] = 600.0
+    gateway_messages_per_s: Annotated[float, Between(0.1, 1_000_000)] = 200.0
+    gateway_burst_s: Annotated[float, Between(1, 86_400)] = 900.0
     queue_messages: Count = 60_000
 
 
