@@ -69,16 +69,13 @@ def build(tables: Sequence[Derived]) -> tuple[list[Pool], NDArray[np.int64]]:
     pools: list[Pool] = []
     channel = np.zeros(len(of), np.int64)
     base = 0
-    low = _has_low(tables)
     for mask in np.unique(signature).tolist():
         slots = [n for n in range(len(code)) if mask >> n & 1]
         lanes = series[signature == mask]
         here = [np.flatnonzero((signature[of] == mask) & (bit == n)) for n in slots]
         place = [np.searchsorted(lanes, wanted.series[at]) for at in here]
         made = [
-            Slot(
-                OPERATORS[names[code[n] % len(names)]], _params(tables, at, lane), has_low=bool(low[at].any())
-            )
+            Slot(OPERATORS[names[code[n] % len(names)]], _params(tables, at, lane))
             for n, at, lane in zip(slots, here, place, strict=True)
         ]
         pool = Pool(made, lanes.astype(np.int32), base)
@@ -87,16 +84,6 @@ def build(tables: Sequence[Derived]) -> tuple[list[Pool], NDArray[np.int64]]:
         for slot, (at, lane) in enumerate(zip(here, place, strict=True)):
             channel[at] = pool.base + slot * len(pool) + lane
     return pools, channel
-
-
-def _has_low(tables: Sequence[Derived]) -> NDArray[np.bool_]:
-    """Return which statistics have a limit on the low side."""
-    parts = []
-    for table in tables:
-        low = np.zeros(len(table.series), bool)
-        low[table.limits.series[~table.limits.high]] = True
-        parts.append(low)
-    return np.concatenate(parts)
 
 
 def _params(

@@ -76,7 +76,6 @@ class Bank:
                 condition.carry(old)
         withdrawn = alarms.carry(self._alarms, moved, now)
         self._take(pools, conditions, alarms)
-        self._wake(np.unique(np.concatenate([alarms.book.channel, self._read])).astype(np.intp))
         silent = self._staleness.configure(
             plan.silences, plan.gateway_silences, gateway_of=plan.gateway_of, moved=moved, now=now
         )
@@ -135,12 +134,15 @@ class Bank:
             self._pool_of[pool.series] = n
             self._lane_of[pool.series] = np.arange(len(pool))
         n_pooled = sum(pool.n_channels for pool in pools)
-        self._high, self._low = alarms.bounds(n_pooled + sum(len(condition) for condition in conditions))
+        high, low = alarms.bounds(n_pooled + sum(len(condition) for condition in conditions))
+        for pool in pools:
+            pool.bound(*(side[pool.base : pool.base + pool.n_channels] for side in (high, low)))
         # Channels that conditions read: every sample of theirs is wanted.
         read = [condition.inputs[condition.inputs >= 0] for condition in conditions]
         self._read = np.unique(np.concatenate([np.empty(0, np.int64), *read]))
-        self._is_read = np.zeros(len(self._high), bool)
+        self._is_read = np.zeros(len(high), bool)
         self._is_read[self._read] = True
+        self._wake(np.unique(np.concatenate([alarms.book.channel, self._read])).astype(np.intp))
 
     def _watch(self, runs: Runs) -> Events:
         """Return the edges that readings make."""
@@ -189,8 +191,7 @@ class Bank:
         for pool in self._pools:
             mine = (channel >= pool.base) & (channel < pool.base + pool.n_channels)
             if mine.any():
-                which = channel[mine]
-                pool.wake(which, self._high[which], self._low[which], awake[mine])
+                pool.wake(channel[mine], awake[mine])
 
     def _moved(self, plan: Plan) -> tuple[NDArray[np.int32], list[Rule]]:
         """Return where each rule in force went (`-1 - row` when it was retired), and the retired ones."""
@@ -205,7 +206,7 @@ class Bank:
 def _slot(about: dict[str, Any]) -> Slot:
     """Return the slot that `Slot.about` tells of; what differs by lane is filled in by the matrix."""
     params = {**about["same"], **{name: np.empty(0) for name in about["differs"]}}
-    return Slot(OPERATORS[about["method"]], params, has_low=about["has_low"])
+    return Slot(OPERATORS[about["method"]], params)
 
 
 def _part(state: State, name: str) -> State:

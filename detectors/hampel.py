@@ -67,8 +67,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
         above_after[of] = np.inf
         return is_calm
 
-    quiet = np.minimum(lanes.high, -lanes.low)
-    return rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.seen), quiet, calm)
+    return rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.seen), lanes.quiet, calm)
 
 
 def quiet_range(s: Floats, replaced: int, floor: Floats, quiet: Floats) -> tuple[Floats, Floats]:

@@ -20,11 +20,22 @@ class Lanes:
     Parameters and state by name: `lanes["alpha"]`; whole numbers (ns, counts) by `lanes.time("since")`; state is set
     by `lanes.set`, last of all, for columns are views. Of all operators of a pool: x_before float64[N] the reading
     before (NaN: none), t_before int64[N] its time, dt_s float64[N] seconds since it, ring float64[states, M, WINDOW],
-    seen int64[L] readings ever seen before this batch. high, low float64[L]: a statistic strictly between them will
-    not be looked at, so any such number will do.
+    seen int64[L] readings ever seen before this batch.
     """
 
-    __slots__ = ("_columns", "_names", "_same", "dt_s", "high", "low", "ring", "seen", "t_before", "x_before")
+    __slots__ = (
+        "_awake",
+        "_columns",
+        "_high",
+        "_low",
+        "_names",
+        "_same",
+        "dt_s",
+        "ring",
+        "seen",
+        "t_before",
+        "x_before",
+    )
 
     def __init__(
         self,
@@ -37,15 +48,18 @@ class Lanes:
         dt_s: Floats,
         ring: Floats,
         seen: NDArray[np.int64],
-        high: int,
-        low: int,
+        high: tuple[float, int],
+        low: tuple[float, int],
+        awake: NDArray[np.bool_] | None,
     ) -> None:
-        """Look at the columns [C, L] of a tile; high and low are columns, low -1 when there is none."""
+        """Look at the columns [C, L] of a tile; a bound is a number, or a column where that is not -1.
+
+        awake bool[L] of which lanes every statistic is looked at; None: of none.
+        """
         self._columns, self._names, self._same = columns, names, same
         self.x_before, self.t_before, self.dt_s = x_before, t_before, dt_s
         self.ring, self.seen = ring, seen
-        self.high = columns[high]
-        self.low = columns[low] if low >= 0 else np.broadcast_to(_NO_LOW, len(seen))
+        self._high, self._low, self._awake = high, low, awake
 
     def __getitem__(self, name: str) -> Floats:
         same = self._same.get(name)
@@ -74,6 +88,29 @@ class Lanes:
             y[had_then < rows.spread(wants)] = UNKNOWN
             self.set(count, np.minimum(had + rows.count, wants))
         return y
+
+    @property
+    def quiet(self) -> Floats:
+        """Return, per lane, below what size a statistic will not be looked at: any such number will do."""
+        (high, at_high), (low, at_low) = self._high, self._low
+        quiet = np.empty(len(self.seen))
+        quiet.fill(min(high, -low) if at_high < 0 and at_low < 0 else np.inf)
+        for same, column, sign in ((high, at_high, 1.0), (low, at_low, -1.0)):
+            np.minimum(quiet, sign * (same if column < 0 else self._columns[column]), out=quiet)
+        if self._awake is not None:
+            quiet[self._awake] = -np.inf
+        return quiet
+
+    def noticed(self, rows: Rows, y: Floats) -> NDArray[np.bool_] | None:
+        """Return which lanes must be looked at, for their bounds or because they are awake; None: none."""
+        (high, at_high), (low, at_low) = self._high, self._low
+        beyond = y >= (high if at_high < 0 else rows.spread(self._columns[at_high]))
+        if at_low >= 0 or low > -np.inf:
+            beyond |= y <= (low if at_low < 0 else rows.spread(self._columns[at_low]))
+        if not beyond.any():
+            return self._awake
+        noticed = rows.any_of(beyond)
+        return noticed if self._awake is None else noticed | self._awake
 
     @property
     def exact(self) -> Floats:

@@ -1,14 +1,15 @@
 """Pool: the lanes that run the same operators, with their state in one matrix.
 
 A row of the matrix is one lane (a series); its columns are 8-byte slots: what all operators share, the state of
-each, bounds, parameters that differ by lane. A batch gathers rows in tiles, turns them into columns, runs every
-operator once over each tile, and writes the state back: one cache miss per lane instead of one per field.
+each, which of them are awake, and parameters and bounds that differ by lane. A batch gathers rows in tiles, turns
+them into columns, runs every operator once over each tile, and writes the state back: one cache miss per lane
+instead of one per field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,32 +23,35 @@ from detectors.rows import WINDOW, Floats, Rounds, Rows, Scans
 N_SHARED = 3  # time, value and number of the last readings
 _TILE_ROWS = 16_384
 _SCAN_ROWS = 65_536
+_GATHERED = 512  # rows that are turned into columns at a time: the first-level cache holds them
+
+
+class Bound(NamedTuple):
+    """A bound of a slot: one number for all lanes, or a column of the matrix."""
+
+    same: float
+    column: int = -1
 
 
 class Slot:
     """One operator of a pool: where its columns are, and what is the same for all lanes.
 
-    columns name -> column of the matrix · same name -> value of all lanes · high column, low column or -1: no limit
+    columns name -> column of the matrix · same name -> value of all lanes
+    high, low: a statistic strictly between them concerns no alarm that is at rest
     """
 
-    def __init__(self, operator: Operator, params: Mapping[str, Floats | float], *, has_low: bool) -> None:
+    def __init__(self, operator: Operator, params: Mapping[str, Floats | float]) -> None:
         """Take parameters as one number, or one per lane; what is left out has its default."""
         self.operator = operator
         given = {**operator.params, **params}
         self.same = {name: float(value) for name, value in given.items() if np.ndim(value) == 0}
         self.differs = {name: np.asarray(value) for name, value in given.items() if np.ndim(value)}
-        self.has_low = has_low
         self.columns: dict[str, int] = {}
-        self.high = self.low = -1
+        self.high, self.low = Bound(np.inf), Bound(-np.inf)
 
     def about(self) -> dict[str, Any]:
         """Return what makes the slot, but for numbers that differ by lane."""
-        return {
-            "method": self.operator.name,
-            "same": self.same,
-            "differs": sorted(self.differs),
-            "has_low": self.has_low,
-        }
+        return {"method": self.operator.name, "same": self.same, "differs": sorted(self.differs)}
 
 
 class Pool:
@@ -58,13 +62,10 @@ class Pool:
         self.slots = tuple(slots)
         self.series = series
         self.base = base
-        self._n_state, n_columns = self._lay_out()
-        self.matrix = np.zeros((len(series), n_columns))
+        self._n_state, self._n_fixed = self._lay_out()
+        self.matrix = _matrix(len(series), self._n_fixed)
         self.matrix[:, 1] = np.nan
         for slot in self.slots:
-            self.matrix[:, slot.high] = np.inf
-            if slot.has_low:
-                self.matrix[:, slot.low] = -np.inf
             for name, start in slot.operator.state.items():
                 self.matrix[:, slot.columns[name]] = start
             for name, value in slot.differs.items():
@@ -104,13 +105,31 @@ class Pool:
             for at in np.split(long, np.flatnonzero(np.diff(group)) + 1):
                 yield from self._run(runs, Scans(runs.batch, lane[at], start[at], count[at]))
 
-    def wake(self, channel: NDArray[np.intp], high: Floats, low: Floats, awake: NDArray[np.bool_]) -> None:
+    def bound(self, high: Floats, low: Floats) -> None:
+        """Set the bounds of all channels, float64[n_channels]; a bound that all lanes share takes no memory."""
+        n, differ = len(self), list[Floats]()
+
+        def place(bounds: Floats) -> Bound:
+            if (bounds == bounds[0]).all():
+                return Bound(float(bounds[0]))
+            differ.append(bounds)
+            return Bound(np.nan, self._n_fixed + len(differ) - 1)
+
+        for at, slot in enumerate(self.slots):
+            here = slice(at * n, (at + 1) * n)
+            slot.high, slot.low = place(high[here]), place(low[here])
+        fixed = self.matrix[:, : self._n_fixed]
+        self.matrix = _matrix(n, self._n_fixed + len(differ))
+        self.matrix[:, : self._n_fixed] = fixed
+        for at, column in enumerate(differ, self._n_fixed):
+            self.matrix[:, at] = column
+
+    def wake(self, channel: NDArray[np.intp], awake: NDArray[np.bool_]) -> None:
         """Let every sample of channels that are awake be noticed, and of others those at or beyond their bounds."""
         slot, lane = np.divmod(channel - self.base, len(self.series))
-        self.matrix[lane, np.array([s.high for s in self.slots])[slot]] = np.where(awake, -np.inf, high)
-        columns = np.array([s.low for s in self.slots])[slot]
-        both = columns >= 0
-        self.matrix[lane[both], columns[both]] = low[both]
+        bits = self.matrix.view(np.int64)[:, self._n_state]
+        np.bitwise_and.at(bits, lane, ~(np.int64(1) << slot))
+        np.bitwise_or.at(bits, lane, awake.astype(np.int64) << slot)
 
     def column(self, slot: int, name: str) -> Floats:
         """Return a column of a slot, to read or write; what is the same for all lanes can only be read."""
@@ -120,8 +139,9 @@ class Pool:
         return self.matrix[:, here.columns[name]]
 
     def snapshot(self) -> Floats:
-        """Return a copy of the matrix, without what only saves work."""
-        matrix = self.matrix.copy()
+        """Return a copy of the matrix, without what only saves work and what follows from the alarms."""
+        matrix = self.matrix[:, : self._n_fixed].copy()
+        matrix[:, self._n_state] = 0.0
         for slot in self.slots:
             for name in slot.operator.cache:
                 matrix[:, slot.columns[name]] = slot.operator.state[name]
@@ -134,10 +154,8 @@ class Pool:
             slot.columns = {name: at + n for n, name in enumerate(slot.operator.state)}
             at += len(slot.operator.state)
         n_state = at
+        at += 1  # one bit per slot: awake
         for slot in self.slots:
-            slot.high = at
-            slot.low = at + 1 if slot.has_low else -1
-            at += 1 + slot.has_low
             slot.columns |= {name: at + n for n, name in enumerate(slot.differs)}
             at += len(slot.differs)
         return n_state, at
@@ -145,8 +163,10 @@ class Pool:
     def _run(self, runs: Runs, rows: Rows) -> Iterator[Samples]:
         """Take one tile through all operators, and write its state back."""
         columns = self._gather(rows.lane)
-        seen = columns[2].view(np.int64)
-        t_before = rows.before(rows.t, columns[0].view(np.int64))
+        whole = columns.view(np.int64)
+        seen, awake = whole[2], whole[self._n_state]
+        stirring = int(np.bitwise_or.reduce(awake))
+        t_before = rows.before(rows.t, whole[0])
         x_before = rows.before(rows.value, columns[1])
         dt_s = (rows.t - t_before) / 1e9
         for n, slot in enumerate(self.slots):
@@ -161,30 +181,31 @@ class Pool:
                 seen=seen,
                 high=slot.high,
                 low=slot.low,
+                awake=(awake >> n & 1).astype(bool) if stirring >> n & 1 else None,
             )
             y = slot.operator.derive(rows, lanes)
-            noticed = y >= rows.spread(lanes.high)
-            if slot.has_low:
-                noticed |= y <= rows.spread(lanes.low)
-            if noticed.any():
+            noticed = lanes.noticed(rows, y)
+            if noticed is not None:
                 yield self._samples(runs, rows, y, n, noticed)
-        columns[0].view(np.int64)[:] = rows.last(rows.t)
+        whole[0] = rows.last(rows.t)
         columns[1] = rows.last(rows.value)
         seen += rows.count
         self.matrix[rows.lane, : self._n_state] = columns[: self._n_state].T
 
     def _gather(self, lane: NDArray[np.intp]) -> Floats:
         """Return the rows of these lanes as columns."""
-        if len(lane) <= 512:
-            return np.ascontiguousarray(self.matrix.take(lane, axis=0).T)
-        columns = np.empty((self.matrix.shape[1], len(lane)))
-        for a in range(0, len(lane), 512):
-            columns[:, a : a + 512] = self.matrix.take(lane[a : a + 512], axis=0).T
+        n, n_columns = len(lane), self.matrix.shape[1]
+        columns = np.empty((n_columns, _odd_lines(n)))[:, :n]
+        rows = np.empty((min(n, _GATHERED), n_columns))
+        for a in range(0, n, _GATHERED):
+            part = lane[a : a + _GATHERED]
+            # Without "clip" numpy would copy once more; the lanes are ours.
+            gathered = self.matrix.take(part, axis=0, out=rows[: len(part)], mode="clip")
+            columns[:, a : a + _GATHERED] = gathered.T
         return columns
 
-    def _samples(self, runs: Runs, rows: Rows, y: Floats, slot: int, noticed: NDArray[np.bool_]) -> Samples:
-        """Return all samples of the lanes with something noticed, without unknown ones."""
-        chosen = rows.any_of(noticed)
+    def _samples(self, runs: Runs, rows: Rows, y: Floats, slot: int, chosen: NDArray[np.bool_]) -> Samples:
+        """Return all samples of the chosen lanes, without unknown ones."""
         place, count = rows.cells(chosen)
         channel = self.base + slot * len(self.series) + rows.lane[chosen]
         value = y[place]
@@ -203,3 +224,13 @@ def _even(n: int, most: int) -> Iterator[slice]:
     parts = -(-n // most)
     for k in range(parts):
         yield slice(k * n // parts, (k + 1) * n // parts)
+
+
+def _matrix(n_rows: int, n_columns: int) -> Floats:
+    """Return zeros; a power of two as the length of a row would leave most of the cache unused."""
+    return np.zeros((n_rows, n_columns + (n_columns % 16 == 0)))[:, :n_columns]
+
+
+def _odd_lines(n: int) -> int:
+    """Return a length for columns of n that is an odd number of cache lines, for the same reason."""
+    return (-(-n // 8) | 1) * 8

@@ -39,9 +39,8 @@ def twin(method):
 
 def pool_of(method):
     """Every statistic is wanted, as of an alarm that is present."""
-    slot = Slot(OPERATORS[method], params(method), has_low=True)
-    pool = Pool([slot], np.arange(N, dtype=np.int32), 0)
-    pool.matrix[:, slot.high] = -np.inf
+    pool = Pool([Slot(OPERATORS[method], params(method))], np.arange(N, dtype=np.int32), 0)
+    pool.wake(np.arange(N), np.ones(N, bool))
     return pool
 
 
