@@ -28,6 +28,7 @@ class Watched:
     series    signal -> primary key of the series; a numbered signal (`bearing_temperature_2`) falls under its base
     period_s  signal -> how often a sample is expected, 0 = on change
     overrides "D-06.upper" or, of a limit that has no name, "D-01.orange" -> the value for this device
+    facts     those of its signals that are facts: they hold until the next sample, whatever a rule says
     """
 
     id: int
@@ -35,6 +36,7 @@ class Watched:
     series: Mapping[str, int]
     period_s: Mapping[str, float] = field(default_factory=dict)
     overrides: Mapping[str, float] = field(default_factory=dict)
+    facts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +121,11 @@ def _is_set(rule: RuleText, device: Watched) -> bool:
 def _gap_s(device: Watched, signal: str) -> float:
     period = device.period_s.get(signal, 0.0)
     return max(3.0 * period, _MIN_GAP_S) if period > 0 else 0.0
+
+
+def _age_s(rule: RuleText, device: Watched, signal: str) -> float:
+    """Return for how long a sample stands for its signal, 0 = until the next one."""
+    return 0.0 if signal in device.facts else rule.max_age_s or _gap_s(device, signal)
 
 
 def _single(rule: RuleText, row: int, devices: Sequence[Watched]) -> list[Derived]:
@@ -217,7 +224,7 @@ def _condition(
             inputs.row(method, key, numbers) if key >= 0 else -1
             for key, numbers in zip(keys, given, strict=True)
         ]
-        ages[name] = [seconds(rule.max_age_s or _gap_s(device, signal)) for device in devices]
+        ages[name] = [seconds(_age_s(rule, device, signal)) for device in devices]
     limits = [
         _limit(rule, device, entry, row=row, at=n, gap_s=_longest(rule, device))
         for n, device in enumerate(devices)
@@ -238,4 +245,4 @@ def _condition(
 
 def _longest(rule: RuleText, device: Watched) -> float:
     """Return the longest gap that is none, or 0 (no gap is too long) if all signals hold until their next sample."""
-    return max(rule.max_age_s or _gap_s(device, signal) for signal in rule.signals)
+    return max(_age_s(rule, device, signal) for signal in rule.signals)

@@ -86,7 +86,6 @@ class RuleText:
         ]
         return tuple(dict.fromkeys([*plain, *(call[1] for call in self.when.calls.values())]))
 
-
     def limit_name(self, entry: Raise) -> str:
         """Return the name of a limit that is written as a number, for devices that override it: `orange`."""
         alike = [other for other in self.raises if other.level == entry.level]

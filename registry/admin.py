@@ -17,7 +17,9 @@ from registry.models import (
     ContactAddress,
     Credential,
     Device,
+    DeviceParameter,
     Enterprise,
+    Fact,
     Gateway,
     Limit,
     Rota,
@@ -165,6 +167,12 @@ class GatewayAdmin(admin.ModelAdmin[Gateway]):
     actions = (retire, revive)
 
 
+class DeviceParameterInline(admin.TabularInline[DeviceParameter, Device]):
+    model = DeviceParameter
+    formfield_overrides = _NARROW
+    extra = 0
+
+
 class SeriesInline(admin.TabularInline[Series, Device]):
     model = Series
     formfield_overrides = _NARROW
@@ -181,8 +189,27 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
     search_fields = ("code", "name_zh", "name_en", "place", "gateway__code", "gateway__enterprise__name")
     autocomplete_fields = ("gateway",)
     list_select_related = ("gateway",)
-    inlines = (SeriesInline,)
+    inlines = (SeriesInline, DeviceParameterInline)
     actions = (retire, revive)
+
+
+@admin.register(Fact)
+class FactAdmin(admin.ModelAdmin[Fact]):
+    list_display = (
+        "kind",
+        "enterprise",
+        "device",
+        "valid_from",
+        "valid_to",
+        "daily_from",
+        "daily_to",
+        "reference",
+    )
+    list_filter = ("kind",)
+    search_fields = ("reference", "enterprise__code", "enterprise__name", "device__code", "device__name_zh")
+    autocomplete_fields = ("enterprise", "device")
+    list_select_related = ("enterprise", "device")
+    date_hierarchy = "valid_from"
 
 
 class LimitInline(admin.TabularInline[Limit, Series]):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.events import SubjectKind
+from registry.facts import Fact
 from registry.rota import Rota
 
 
@@ -34,7 +35,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device behind a gateway; `series` maps a signal's name to the series' primary key."""
+    """A device behind a gateway; `series` maps a signal's name to the series' primary key, `facts` those of facts."""
 
     id: int
     code: str
@@ -42,6 +43,7 @@ class Device:
     enterprise: int
     profile: str
     series: Mapping[str, int]
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +114,7 @@ class Catalog:
     Arrays per series are indexed by the series' primary key (row 0 and retired keys: active False), length S.
     active bool[S] · device, gateway, enterprise int32[S] · period int64[S] ns (0: on change)
     physical_low, physical_high float64[S]  outside = OUT_OF_RANGE reject · mandatory bool[S]
+    The gateway of a fact's series is 0: no gateway sends it.
     signal : tuple[str, ...]  name of the signal per series, "" where none · unit likewise
     """
 
@@ -135,6 +138,9 @@ class Catalog:
     area_parent: Mapping[int, int] = field(default_factory=dict)  # area -> the one above it; 0 above the top
     area_code: Mapping[int, str] = field(default_factory=dict)
     firms: Mapping[int, Firm] = field(default_factory=dict)  # by primary key of the enterprise
+    # device -> "D-06.upper" -> value
+    parameters: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
     rotas: tuple[Rota, ...] = ()  # by code
 
     @property

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -22,7 +22,7 @@ from psycopg.rows import tuple_row
 
 from core.events import SubjectKind
 from core.time import seconds
-from registry import load_rota, signals
+from registry import load_rota, load_rules, signals
 from registry.catalog import Catalog, Contact, Device, Firm, Gateway, Limits, Subject
 
 Row = tuple[Any, ...]
@@ -56,6 +56,8 @@ class Rows:
     series: Sequence[Row]
     limits: Sequence[Row]
     contacts: Sequence[Row]
+    parameters: Sequence[Row] = field(default=(), kw_only=True)
+    facts: Sequence[Row] = field(default=(), kw_only=True)
     rotas: Sequence[Row] = ()
     rota_layers: Sequence[Row] = ()
     rota_overrides: Sequence[Row] = ()
@@ -74,12 +76,13 @@ def load_catalog(connection: psycopg.Connection[Any]) -> Catalog:
     Opens a transaction of its own (repeatable read) unless the connection is in one already.
     """
     with _one_moment(connection):
+        parameters, facts = (_fetch(connection, sql) for sql in (load_rules.PARAMETERS, load_rules.FACTS))
         rows = Rows(
             *(_fetch(connection, sql) for sql in (_AREAS, _ENTERPRISES, _GATEWAYS, _DEVICES, _SERIES)),
             *(_fetch(connection, sql) for sql in (_LIMITS, _CONTACTS)),
             *(_fetch(connection, sql) for sql in (load_rota.ROTAS, load_rota.LAYERS, load_rota.OVERRIDES)),
         )
-    return build(rows)
+    return build(replace(rows, parameters=parameters, facts=facts))
 
 
 @contextmanager
@@ -123,6 +126,8 @@ def build(rows: Rows) -> Catalog:
         area_parent={id_: parent for id_, _name, parent, _code in rows.areas},
         area_code={id_: code for id_, _name, _parent, code in rows.areas},
         rotas=load_rota.rotas_of(rows.rotas, rows.rota_layers, rows.rota_overrides),
+        parameters=load_rules.parameters_of(rows.parameters),
+        facts=load_rules.facts_of(rows.facts),
         firms={row[0]: Firm(row[5], row[3], row[6], row[7]) for row in rows.enterprises},
     )
 
@@ -146,7 +151,9 @@ def _columns(rows: Rows, owner: dict[int, int], live: set[int]) -> dict[str, Any
     return {
         "active": column(np.bool_, [row[10] and row[1] in live for row in rows.series], rest=False),
         "device": column(np.int32, [row[1] for row in rows.series]),
-        "gateway": column(np.int32, [place[row[1]][0] for row in rows.series]),
+        "gateway": column(
+            np.int32, [0 if row[2] in signals.facts() else place[row[1]][0] for row in rows.series]
+        ),
         "enterprise": column(np.int32, [place[row[1]][1] for row in rows.series]),
         "period": column(np.int64, [seconds(row[6]) for row in rows.series]),
         "physical_low": column(np.float64, [low for low, _high in ranges], rest=-math.inf),
@@ -169,9 +176,10 @@ def _physical(signal: str, low: float | None, high: float | None) -> tuple[float
 
 def _devices(rows: Rows, gateways: dict[int, Gateway], live: set[int]) -> dict[tuple[str, str], Device]:
     behind: dict[int, dict[str, int]] = {id_: {} for id_ in live}
+    facts: dict[int, dict[str, int]] = {id_: {} for id_ in live}
     for row in rows.series:
         if row[10] and row[1] in live:
-            behind[row[1]][row[2]] = row[0]
+            (facts if row[2] in signals.facts() else behind)[row[1]][row[2]] = row[0]
     return {
         (gateways[gateway].code, code): Device(
             id=id_,
@@ -180,6 +188,7 @@ def _devices(rows: Rows, gateways: dict[int, Gateway], live: set[int]) -> dict[t
             enterprise=gateways[gateway].enterprise,
             profile=profile,
             series=behind[id_],
+            facts=facts[id_],
         )
         for id_, gateway, code, _zh, _en, _place, profile, _active in rows.devices
         if id_ in live

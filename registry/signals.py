@@ -19,6 +19,7 @@ class Signal:
 
     low, high : float   a reading outside is a fault of the sensor, not a fact; in `unit`
     period_s : float    how often a reading is expected; 0 = on change
+    fact : bool         a person enters it (registry/facts.py); no gateway may send it
     """
 
     name: str
@@ -28,6 +29,7 @@ class Signal:
     low: float
     high: float
     period_s: float
+    fact: bool = False
 
 
 @cache
@@ -43,9 +45,16 @@ def catalogue() -> Mapping[str, Signal]:
             low=float(row["low"]),
             high=float(row["high"]),
             period_s=float(row["period_s"]),
+            fact=row.get("fact", False),
         )
         for name, row in table.items()
     }
+
+
+@cache
+def facts() -> frozenset[str]:
+    """Return the names of the signals that are facts."""
+    return frozenset(name for name, signal in catalogue().items() if signal.fact)
 
 
 @cache

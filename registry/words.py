@@ -70,6 +70,19 @@ class AreaLevel(StrEnum):
         return list(AreaLevel).index(self)
 
 
+class FactKind(StrEnum):
+    """What can hold because somebody ordered, permitted or declared it; each is a signal of signals.toml."""
+
+    SHUTDOWN_ORDER = "shutdown_order"
+    DECLARED_STOP = "declared_stop"
+    HOLIDAY = "holiday"
+    PERMITTED_HOURS = "permitted_hours"
+    FILTER_CHANGED = "filter_changed"
+    CLEANING_RECORD = "cleaning_record"
+    PERMIT = "permit"
+    AUTHORISATION = "authorisation"
+
+
 class Side(StrEnum):
     """On which side of a limit the danger is."""
 
@@ -138,6 +151,14 @@ WORDS: dict[StrEnum, tuple[str, str]] = {
     DutyDays.ALL: ("每天", "every day"),
     DutyDays.WORK: ("工作日（含调休上班）", "working days"),
     DutyDays.REST: ("休息日和法定节假日", "days off and public holidays"),
+    FactKind.SHUTDOWN_ORDER: ("停产整顿令", "Shutdown order"),
+    FactKind.DECLARED_STOP: ("停产报备", "Declared stop of production"),
+    FactKind.HOLIDAY: ("放假停产", "Holiday"),
+    FactKind.PERMITTED_HOURS: ("允许生产时段", "Permitted hours of production"),
+    FactKind.FILTER_CHANGED: ("更换滤袋", "Filter bags changed"),
+    FactKind.CLEANING_RECORD: ("粉尘清理记录有效", "Cleaning record valid"),
+    FactKind.PERMIT: ("作业许可", "Work permit"),
+    FactKind.AUTHORISATION: ("授权", "Authorisation"),
     Side.HIGH: ("上限", "Too high"),
     Side.LOW: ("下限", "Too low"),
 }

@@ -16,7 +16,7 @@ from core.errors import RuleError
 from core.time import SECOND, clock_ns
 from service.config import Config
 from service.config_channel import Channel, Email, LogChannel
-from service.rules import packs_of, read_rules
+from service.rules import packs_of, read_rules, unknown_parameters
 from service.status import addresses, ready
 
 OLDEST_POSTGRES = 14
@@ -112,18 +112,21 @@ def _database(config: Config) -> Iterator[Finding]:
         with psycopg.connect(
             config.database.dsn, connect_timeout=config.database.connect_timeout_s, autocommit=True
         ) as connection:
-            yield from _inside(connection)
+            yield from _inside(config, connection)
     except psycopg.Error as error:
         yield Finding("database", str(error).strip().splitlines()[0], "Start it, or set [database] dsn")
 
 
-def _inside(connection: psycopg.Connection) -> Iterator[Finding]:
+def _inside(config: Config, connection: psycopg.Connection) -> Iterator[Finding]:
     version = connection.info.server_version // 10_000
     too_old = version < OLDEST_POSTGRES
     yield Finding(
         "database", f"PostgreSQL {version}", f"Use PostgreSQL {OLDEST_POSTGRES} or newer" if too_old else ""
     )
-    yield _tables(connection)
+    tables = _tables(connection)
+    yield tables
+    if not tables.remedy:
+        yield from _parameters(config, connection)
     yield _extension(connection)
     row = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone()
     assert row
@@ -145,6 +148,21 @@ def _tables(connection: psycopg.Connection) -> Finding:
     if missing:
         return Finding("tables", f"older than this version, by {', '.join(missing)}", "Run `fengsui migrate`")
     return Finding("tables", "up to date")
+
+
+def _parameters(config: Config, connection: psycopg.Connection) -> Iterator[Finding]:
+    """Look for numbers of devices that no rule asks for: the registry does not know the rules."""
+    try:
+        rules = read_rules(packs_of(config.rules))
+    except RuleError:
+        return
+    names = [row[0] for row in connection.execute("SELECT DISTINCT parameter FROM registry_deviceparameter")]
+    unknown = unknown_parameters(rules, names)
+    yield Finding(
+        "parameters of devices",
+        f"no rule has {', '.join(unknown)}" if unknown else f"{len(names)} different, all of rules in force",
+        "Correct them in the registry; `fengsui rules explain` names a rule's" if unknown else "",
+    )
 
 
 def _extension(connection: psycopg.Connection) -> Finding:

@@ -16,8 +16,11 @@ import structlog
 from alerts.changes import Command, Reached
 from alerts.policy import Policy
 from core.time import clock_ns, seconds
+from detectors.rulebook import RuleText
 from registry.catalog import Catalog
 from registry.load import load_catalog, registry_version
+from registry.load_rules import add_series
+from service.facts import missing
 from service.metrics import PipelineMetrics
 from service.rules import RuleFiles
 from storage.alerts import pending_commands, reached
@@ -61,6 +64,7 @@ class Keeper(threading.Thread):
         self._commands: list[Command] = []
         self._reached: Sequence[Reached] = ()
         self._rules, self._newest = rules, catalog
+        self._provided: tuple[Catalog, tuple[RuleText, ...]] | None = None
         self._catalog: Catalog | None = None
         self._row_version, self._content_version = version, catalog.version
         self._last_command = 0
@@ -112,6 +116,7 @@ class Keeper(threading.Thread):
             self._reached = reached(connection, self._policy)
             self._fetch_catalog(connection)
             self._look_at_rules()
+            self._make_series_of_facts(connection)
             self._maintain(connection)
             for _ in connection.notifies(timeout=self._rounds.look_s, stop_after=1):
                 pass
@@ -142,6 +147,14 @@ class Keeper(threading.Thread):
         log.info("registry changed", version=catalog.version)
         with self._lock:
             self._newest = self._catalog = catalog
+
+    def _make_series_of_facts(self, connection: psycopg.Connection) -> None:
+        """Give each fact that rules look at its series; the registry changes by it, and is loaded again."""
+        if self._rules and (self._newest, self._rules.rules) != self._provided:
+            self._provided = self._newest, self._rules.rules
+            if wanted := missing(self._newest, self._rules.rules):
+                log.info("series of facts made", n=len(wanted))
+                add_series(connection, wanted)
 
     def _look_at_rules(self) -> None:
         """Have the registry taken over again when other rules are to be held against it."""

@@ -32,6 +32,7 @@ from detectors.plan import Plan
 from ingest.batcher import Delivery
 from ingest.order import Order
 from registry.catalog import Catalog
+from service.facts import FactSeries
 from service.metrics import PipelineMetrics
 from storage.store import Store
 from storage.unit import Outcome
@@ -86,6 +87,7 @@ class Pipeline:
     ) -> None:  # fmt: skip
         self.source, self.bank, self.desk, self.store, self.inbox = source, bank, desk, store, inbox
         self.terms, self.metrics = terms, metrics
+        self.facts = FactSeries(source.catalog)
         self.seq = 0
         self._checkpoint_due = 0
 
@@ -98,6 +100,7 @@ class Pipeline:
 
     def step(self, delivery: Delivery) -> None:
         """Take one delivery from detection to acknowledgement."""
+        delivery = self.with_facts(delivery)
         stage = self.metrics.timed
         with stage("detect"):
             events = self._detect(delivery)
@@ -109,6 +112,13 @@ class Pipeline:
             delivery.ack()
         self.metrics.count(delivery, changes, outcome)
         self._between_batches(delivery.now)
+
+    def with_facts(self, delivery: Delivery) -> Delivery:
+        """Return the delivery with what orders, permits and calendars say anew."""
+        joined = self.facts.join(delivery)
+        if joined is not delivery:
+            self.source.order.observe(joined.batch)
+        return joined
 
     def _detect(self, delivery: Delivery) -> Events:
         """While the broker is away time stands still for the bank: our blindness is no sensor's silence."""
@@ -141,6 +151,7 @@ class Pipeline:
         if restored.state is not None:
             self.bank.restore(_part(restored.state, "bank/"))
             self.source.order.restore(_part(restored.state, "order/"))
+            self.facts.restore(_part(restored.state, "facts/"))
         self.seq, newest, n_replayed = restored.seq, restored.now, 0
         for entry in restored.log:
             for tick in entry.nows[:-1]:
@@ -149,6 +160,7 @@ class Pipeline:
             if entry.connected:
                 self.bank.step(entry.batch.live(), newest)
             self.source.order.observe(entry.batch)
+            self.facts.observe(entry.batch)
             self.seq, n_replayed = entry.seq, n_replayed + 1
         log.info("restored", seq=self.seq, replayed=n_replayed, from_checkpoint=restored.state is not None)
         return newest
@@ -164,6 +176,7 @@ class Pipeline:
             catalog, self.bank.rules, self.terms.policy, tree=self.terms.tree, duty=self.terms.duty(catalog)
         )
         self.source.catalog = catalog
+        self.facts.take(catalog)
         if len(events):
             unit = _nothing_came(now)
             self._commit(unit, self.desk.step(events, now))
@@ -173,6 +186,7 @@ class Pipeline:
         """Hand a copy of the state to the store; the log before it goes once it is durable."""
         state = {f"bank/{name}": array for name, array in self.bank.snapshot().items()}
         state |= {f"order/{name}": array for name, array in self.source.order.snapshot().items()}
+        state |= {f"facts/{name}": array for name, array in self.facts.snapshot().items()}
         self._until_durable(lambda: self.store.checkpoint(self.seq, state, wait=wait))
 
     def _until_durable(self, write: Callable[[], T]) -> T:

@@ -58,8 +58,10 @@ def watched(catalog: Catalog) -> Iterator[Watched]:
         yield Watched(
             id=device.id,
             profile=device.profile,
-            series=device.series,
+            series={**device.series, **device.facts},
             period_s={signal: float(catalog.period[key]) / SECOND for signal, key in device.series.items()},
+            overrides=catalog.parameters.get(device.id, {}),
+            facts=frozenset(device.facts),
         )
 
 

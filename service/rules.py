@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -62,6 +62,12 @@ def _try_out(rules: Sequence[RuleText], profiles: Sequence[str]) -> None:
         Bank(with_rules(Plan(), rules, devices))
     except (ValueError, KeyError) as error:
         raise RuleError("rules", f"cannot run together: {error}", "Use fewer different statistics") from error
+
+
+def unknown_parameters(rules: Iterable[RuleText], names: Iterable[str]) -> list[str]:
+    """Return those of these names (D-01.upper) that no rule has."""
+    known = {f"{rule.code}.{name}" for rule in rules for name in rule.numbers}
+    return sorted(set(names) - known)
 
 
 class RuleFiles:

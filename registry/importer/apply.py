@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models
 
+from registry import signals
 from registry.importer.checks import REFERENCES
 from registry.importer.fields import OF_KIND
 from registry.importer.plan import Plan
@@ -17,6 +18,7 @@ from registry.models import (
     Contact,
     ContactAddress,
     Device,
+    DeviceParameter,
     Enterprise,
     Gateway,
     Limit,
@@ -34,7 +36,7 @@ _MODEL: Mapping[str, type[models.Model]] = {
 }
 # Columns that make the key of a kind, the reference first.
 _KEY = {"device": ("gateway", "code"), "series": ("device", "signal")}
-_LISTS = ("limits", "addresses")
+_LISTS = ("limits", "addresses", "parameters")
 _CHUNK = 2_000
 
 Ids = dict[str, dict[Key, int]]
@@ -65,6 +67,9 @@ def _rows(kind: str, keys: Mapping[str, Mapping[int, Key]]) -> list[tuple[Key, d
         dict(zip(columns, row, strict=True))
         for row in _MODEL[kind]._default_manager.values_list(*columns).iterator(_CHUNK)  # noqa: SLF001
     ]
+    if kind == "series":
+        # The series of facts are made by the service, and come and go with nobody's file.
+        rows = [row for row in rows if row["signal"] not in signals.facts()]
     own = {row["id"]: (row["code"],) for row in rows} if kind == "area" else {}
     for row in rows:
         for column, other in REFERENCES[kind].items():
@@ -78,7 +83,7 @@ def _rows(kind: str, keys: Mapping[str, Mapping[int, Key]]) -> list[tuple[Key, d
 def _add_lists(
     held: Mapping[str, Mapping[Key, dict[str, Any]]], keys: Mapping[str, Mapping[int, Key]]
 ) -> None:
-    """Add limits to the series and addresses to the contacts."""
+    """Add limits to the series, addresses to the contacts, parameters to the devices."""
     limits: dict[int, list[LimitRow]] = defaultdict(list)
     for id_, *row in Limit.objects.values_list("series_id", *LimitRow._fields).iterator(_CHUNK):
         limits[id_].append(LimitRow(*row))
@@ -86,6 +91,11 @@ def _add_lists(
     ways = ContactAddress.objects.order_by("contact_id", "order", "channel")
     for id_, channel, address in ways.values_list("contact_id", "channel", "address"):
         addresses[id_].append((channel, address))
+    parameters: dict[int, list[tuple[str, float]]] = defaultdict(list)
+    for id_, name, value in DeviceParameter.objects.values_list("device_id", "parameter", "value"):
+        parameters[id_].append((name, value))
+    for id_, key in keys["device"].items():
+        held["device"][key]["parameters"] = tuple(sorted(parameters[id_]))
     for id_, key in keys["series"].items():
         held["series"][key]["limits"] = tuple(sorted(limits[id_]))
     for id_, key in keys["contact"].items():
@@ -104,6 +114,7 @@ def apply(todo: Plan, ids: Ids) -> None:
     both = {kind: {**todo.new[kind], **todo.changed[kind]} for kind in KINDS}
     _replace_limits(_lists(both["series"], "limits", ids["series"]))
     _replace_addresses(_lists(both["contact"], "addresses", ids["contact"]))
+    _replace_parameters(_lists(both["device"], "parameters", ids["device"]))
 
 
 def _waves(kind: str, rows: Mapping[Key, dict[str, Any]]) -> Iterable[Mapping[Key, dict[str, Any]]]:
@@ -157,6 +168,18 @@ def _replace_limits(limits: Mapping[int, tuple[LimitRow, ...]]) -> None:
             [Limit(series_id=id_, **row._asdict()) for id_, rows in limits.items() for row in rows],
             batch_size=_CHUNK,
         )
+
+
+def _replace_parameters(parameters: Mapping[int, tuple[tuple[str, float], ...]]) -> None:
+    """Make the numbers of each device these; one that stays as it was keeps its reason."""
+    old = DeviceParameter.objects.filter(device_id__in=list(parameters))
+    rows = {row.pk: (row.device_id, row.parameter, row.value) for row in old}
+    wanted = {(id_, *pair) for id_, pairs in parameters.items() for pair in pairs}
+    DeviceParameter.objects.filter(pk__in=[pk for pk, row in rows.items() if row not in wanted]).delete()
+    DeviceParameter.objects.bulk_create(
+        DeviceParameter(device_id=id_, parameter=name, value=value)
+        for id_, name, value in sorted(wanted - set(rows.values()))
+    )
 
 
 def _replace_addresses(addresses: Mapping[int, tuple[tuple[str, str], ...]]) -> None:

@@ -92,6 +92,10 @@ def _series(town: Town, entry: Entry, fields: Mapping[str, Any]) -> None:
             f"{what}: signal {entry.key[-1]} is not in registry/signals.toml",
             'Correct it, or give name and unit (unit = "" when there is none).',
         )
+    if known is not None and known.fact:
+        town.wrong(
+            entry.line, f"{what}: {known.name} is a fact, no device sends it", "Enter it under /admin/."
+        )
     low, high = fields.get("physical_low"), fields.get("physical_high")
     low = low if low is not None else known.low if known else -math.inf
     high = high if high is not None else known.high if known else math.inf

@@ -46,7 +46,8 @@ def _blocks(held: Held, *, addresses: bool) -> Iterator[str]:
     for key, row in held["series"].items():
         behind[key[:2]].append((key, row))
     for key, row in sorted(held["device"].items()):
-        yield _block("device", [*_said(DEVICE, {**row, "code": key[1]}), *_series(sorted(behind[key]))])
+        own = [f"parameters = {_parameters(row['parameters'])}"] if row.get("parameters") else []
+        yield _block("device", [*_said(DEVICE, {**row, "code": key[1]}), *own, *_series(sorted(behind[key]))])
 
 
 def _block(kind: str, lines: Iterable[str]) -> str:
@@ -97,6 +98,10 @@ def _limit(row: LimitRow) -> str:
 
 def _inline(pairs: Iterable[tuple[str, str]]) -> str:
     return f"{{ {', '.join(f'{name} = {_value(value)}' for name, value in pairs)} }}"
+
+
+def _parameters(pairs: Iterable[tuple[str, float]]) -> str:
+    return f"{{ {', '.join(f'{_value(name)} = {_value(value)}' for name, value in pairs)} }}"
 
 
 def _colour(level: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from registry.importer.fields import (
 )
 from registry.importer.lines import Path, locate
 from registry.importer.town import Entry, Key, LimitRow, Town, line_name
+from registry.parameters import NAME as PARAMETER
 
 _CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _TABLES = ("area", "enterprise", "contact", "gateway", "template", "device")
@@ -152,6 +154,26 @@ class _Reader:
             kept.append((channel, str(address)))
         return tuple(kept)
 
+    def parameters(self, path: Path, value: object) -> tuple[tuple[str, float], ...]:
+        """Read parameters = { "D-01.upper" = 65 }, ordered by name."""
+        if not isinstance(value, dict):
+            self.town.wrong(
+                self.lines[path], "parameters is no table", 'Write parameters = { "D-01.upper" = 65 }.'
+            )
+            return ()
+        kept = []
+        for name, given in value.items():
+            number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+            if number and PARAMETER.fullmatch(name):
+                kept.append((name, float(given)))
+            else:
+                self.town.wrong(
+                    self.lines[*path, name],
+                    f"{name} = {given!r}, expected a rule's parameter and a number",
+                    'Write it as "D-01.upper" = 65, in quotes.',
+                )
+        return tuple(sorted(kept))
+
     def templates(self) -> dict[str, dict[str, Entry]]:
         """Return each template's series by signal, by the template's name."""
         found: dict[str, dict[str, Entry]] = {}
@@ -173,7 +195,7 @@ class _Reader:
         self, path: Path, table: Mapping[str, Any], templates: Mapping[str, Mapping[str, Entry]]
     ) -> None:
         """Read a device and its series; the device's own replace those of its template."""
-        device = self.thing("device", path, table, DEVICE, ("series", "template"))
+        device = self.thing("device", path, table, DEVICE, ("series", "template", "parameters"))
         own = self.series((*path, "series"), table.get("series", []))
         wanted = table.get("template")
         if wanted is not None and wanted not in templates:
@@ -183,6 +205,8 @@ class _Reader:
             self.town.wrong(self.lines[*path, "template"], f"no template {wanted!r}", remedy)
         if device is None:
             return
+        if "parameters" in table:
+            device.fields["parameters"] = self.parameters((*path, "parameters"), table["parameters"])
         for signal, one in {**templates.get(str(wanted), {}), **own}.items():
             fields = one.fields | {"device": device.key}
             self.add("series", Entry((*device.key, signal), fields, one.line, one.lines))

@@ -15,6 +15,7 @@ from registry.models.credential import Credential
 from registry.models.device import Device, Gateway
 from registry.models.enterprise import Enterprise
 from registry.models.rota import Rota, RotaLayer, RotaOverride
+from registry.models.rule import DeviceParameter, Fact
 from registry.models.series import Limit, Series
 from registry.models.version import Version
 
@@ -24,7 +25,9 @@ __all__ = [
     "ContactAddress",
     "Credential",
     "Device",
+    "DeviceParameter",
     "Enterprise",
+    "Fact",
     "Gateway",
     "Limit",
     "Rota",

@@ -44,6 +44,7 @@ def import_(
 
     plan = import_town(file, dry_run=dry_run, retire_missing=retire_missing)
     _tell(plan, file, dry_run=dry_run)
+    _tell_unknown(plan, config)
 
 
 @app.command("list")
@@ -153,6 +154,17 @@ def _tell(plan: Plan, file: Path, *, dry_run: bool) -> None:
             rows.append((kind, *map(str, counts)))
     _print_table(("", "new", "changed", "retired", "unchanged"), rows)
     print(f"{file}: nothing was written (--dry-run)" if dry_run else f"{file}: imported")
+
+
+def _tell_unknown(plan: Plan, config: Path | None) -> None:
+    """Say which numbers of devices no rule asks for."""
+    from service.config import load
+    from service.rules import packs_of, read_rules, unknown_parameters
+
+    rows = [*plan.new["device"].values(), *plan.changed["device"].values()]
+    names = {name for row in rows for name, _value in row.get("parameters", ())}
+    if names and (unknown := unknown_parameters(read_rules(packs_of(load(config).rules)), names)):
+        print(f"no rule has {', '.join(unknown)}: see `fengsui rules show`")
 
 
 def _print_rows(rows: list[tuple[Key, Any]]) -> None:

@@ -1,5 +1,7 @@
 """The registry and the rule packs become one plan."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes.plain_registry import catalog_of
@@ -12,7 +14,7 @@ from detectors.bank import Bank
 from service.config import Rules, Watch
 from service.metrics import PipelineMetrics
 from service.planning import plan_of
-from service.rules import RuleFiles, packs_of, read_rules
+from service.rules import RuleFiles, packs_of, read_rules, unknown_parameters
 
 TOWN = """
 [[area]]
@@ -168,3 +170,25 @@ class TestRuleFiles:
         files = self.files(pack, metrics)
         pack.write_text(PACK + "\n# a remark\n")
         assert not files.look()
+
+
+def test_a_device_has_its_own_numbers():
+    catalog = catalog_of(TOWN)
+    own = {1: {"D-01.orange": 65.0, "D-06.upper": 1200.0, "Q-05-T.blue_low": -9.0}, 2: {"E-08.k_ib": 630.0}}
+    plan = plan_of(replace(catalog, parameters=own), Watch(), read_rules(packs_of(Rules())))
+    limits = {
+        (plan.rules[rule].code, high): limit
+        for d in plan.derived
+        for rule, high, limit in zip(d.limits.rule, d.limits.high, d.limits.limit, strict=True)
+    }
+    assert limits["D-01", True] == 65
+    assert limits["D-02", True] == 70
+    assert limits["Q-05-T", False] == -9
+    assert limits["Q-05-T", True] == 50
+    assert of(plan, "E-08") == ([[CURRENT]], [])
+
+
+def test_numbers_that_no_rule_has_are_found():
+    rules = read_rules(packs_of(Rules()))
+    names = ["D-01.orange", "D-01.upper", "D-06.upper", "E-08.k_ib", "X-9.limit", "Q-05-T.blue"]
+    assert unknown_parameters(rules, names) == ["D-01.upper", "Q-05-T.blue", "X-9.limit"]
