@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alerts.duty import Duty
+from alerts.rota_duty import RotaDuty
 from alerts.routes_file import read_routes
 from alerts.tree import Tree
 from core.errors import ConfigError
@@ -13,9 +14,10 @@ from registry.catalog import Catalog
 from service.config import Config
 
 
-def duty_of(config: Config) -> Callable[[Catalog], Duty | None]:  # noqa: ARG001 - the rota will ask it
-    """Return what makes a registry's duty rota; None = everybody is always on duty."""
-    return lambda _catalog: None
+def duty_of(config: Config) -> Callable[[Catalog], Duty | None]:
+    """Return what makes a registry's duty rota; where it has none, everybody is always on duty."""
+    work_days = config.rota.days
+    return lambda catalog: RotaDuty(catalog, work_days)
 
 
 def tree_of(config: Config) -> Tree:

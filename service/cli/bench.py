@@ -39,3 +39,22 @@ def ingest(
             status.update(f"{case}: about {4 * seconds:.0f} s")
             results += list(bench.run(bench.Plan((case,), seconds, devices)))
     emit(results, as_json=as_json, title="fengsui bench ingest")
+
+
+@app.command()
+def notify(
+    *,
+    readings: Annotated[int, typer.Option(help="Readings per second in the background.")] = 5_000,
+    seconds: Annotated[float, typer.Option(help="How long.")] = 30.0,
+    devices: Annotated[int, typer.Option(help="Devices of ten series each.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """From a reading's publication to the arrival of a red note at its provider's server.
+
+    fengsui bench notify --readings 5000 --json
+    """
+    from service.bench import notify as bench
+    from service.bench.report import emit
+
+    result = bench.run(bench.Plan(readings, seconds, devices))
+    emit([result], as_json=as_json, title="fengsui bench notify")
