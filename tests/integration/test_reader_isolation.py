@@ -133,7 +133,7 @@ def test_a_reader_sees_what_is_in_scope_and_nothing_else(site, scope):
 
 def test_a_role_without_a_scope_sees_nothing(site):
     connection = site[1]()
-    assert {view: seen(connection, view) for view in VIEWS} == dict.fromkeys(VIEWS, set())
+    assert {view: seen(connection, view) for view in VIEWS} == {view: set() for view in VIEWS}
 
 
 def test_the_service_itself_sees_everything(site):
