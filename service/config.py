@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from alerts.policy import Policy
 from alerts.rota_days import WorkDays
 from core.errors import ConfigError
+from service.config_alerts import check_alerts
 from service.config_channel import NEEDED, Channel, LogChannel
 from service.config_read import Between, Secret, Without, build, merge, read_environment, read_file
 from service.lock import holder
@@ -414,6 +415,7 @@ def check(config: Config, where: str) -> None:
     _check_sources(config, where)
     _check_times(config, where)
     _check_channels(config, where)
+    check_alerts(config.alerts, where)
     _check_identity(config, where)
     try:
         _ = config.rota.days

@@ -13,10 +13,14 @@ from alerts.changes import (
     Changes,
     Command,
     CommandKind,
+    Digest,
     Finding,
+    Held,
     Note,
+    Shelf,
     Transition,
 )
+from alerts.policy import Policy
 from alerts.state import State, Suppression
 from core.events import SubjectKind
 from core.levels import Level
@@ -206,3 +210,79 @@ def test_every_view_of_the_schema_can_be_read(connection):
 def test_the_ledger_can_be_read_per_gateway(store, connection):
     commit(store, unit(batch([(1, 0, 1.0), (6, 0, 1.0)]), duplicates={1: 2}))
     assert read.ledger(connection) == (read.Line(1, 3, 1, 2, 0), read.Line(3, 1, 1, 0, 0))
+
+
+def state_of(connection):
+    return dict(connection.execute("SELECT key, state || ' ' || carried_by FROM outbox").fetchall())
+
+
+def test_what_waits_is_held_goes_out_as_it_is_or_is_carried_and_comes_back_after_a_restart(store, connection):
+    alone, one, two = a_note(1), a_note(2), a_note(3)
+    held = tuple(Held(note, "group", T0 + 60, T0) for note in (alone, one, two))
+    commit(store, tick(T0), Changes(notes=(alone, one, two, a_note(4)), held=held))
+    assert state_of(connection) == {
+        alone.key: "held ", one.key: "held ", two.key: "held ", a_note(4).key: "todo ",
+    }  # fmt: skip
+    assert stored.memory(connection, Policy(), T0).held == held
+    later = dataclasses.replace(held[2], reason="quiet", until=T0 + 99)
+    commit(store, tick(T0 + 60), Changes(released=(alone.key,), postponed=(later,)))
+    assert stored.memory(connection, Policy(), T0).held == (held[1], later)
+    digest = Digest(
+        dataclasses.replace(a_note(), key="DIGEST:d:duty:log", alert="DIGEST", step="d"), (one.key, two.key)
+    )
+    commit(store, tick(T0 + 99), Changes(digests=(digest,)))
+    assert state_of(connection) == {
+        alone.key: "todo ", one.key: f"carried {digest.note.key}", two.key: f"carried {digest.note.key}",
+        a_note(4).key: "todo ", digest.note.key: "todo ",
+    }  # fmt: skip
+
+
+def test_who_heard_an_alarm_lately_is_known_after_a_restart(store, connection):
+    policy = Policy(machines=frozenset())
+    commit(
+        store, tick(T0), Changes(notes=(a_note(1), a_note(2), dataclasses.replace(a_note(3), step="clear-1")))
+    )
+    second = dataclasses.replace(a_note(1), key="again", channel="sms", created=T0 + 5)
+    commit(store, tick(T0 + 5), Changes(notes=(second,)))
+    assert stored.memory(connection, policy, T0 + 10).heard == (("duty", T0), ("duty", T0))
+    assert stored.memory(connection, Policy(), T0 + 10).heard == (("duty", T0 + 5),), "nobody hears the log"
+    assert stored.memory(connection, policy, T0 + 700 * 10**9).heard == ()
+
+
+def test_a_shelf_comes_back_until_it_has_ended(store, connection):
+    shelf = Shelf(
+        "S1", Suppression.OUT_OF_SERVICE, "", SubjectKind.GATEWAY, 3, 1, T0, T0 + 9, "检修", "安全总监", T0
+    )
+    commit(store, tick(T0), Changes(shelves=(shelf,)))
+    assert stored.memory(connection, Policy(), T0).shelves == (shelf,)
+    commit(store, tick(T0), Changes(shelves=(dataclasses.replace(shelf, begun=T0, ended=T0 + 9),)))
+    assert stored.memory(connection, Policy(), T0).shelves == ()
+
+
+def test_the_watchdog_hears_of_red_alerts_that_reached_a_person_by_themselves_or_in_a_digest(
+    store, connection
+):
+    def red(id_, n, **changes):
+        return an_alert(
+            id_, subject=n, level=Level.RED, data_quality=False, expected=T0, state=State.UNACK, **changes
+        )
+
+    alerts = (
+        red("DIRECT", 1), red("CARRIED", 2), red("LOGGED", 3), red("WAITING", 4), red("KNOWN", 5, reached=T0),
+        red("BEFORE", 6), dataclasses.replace(red("ACKED", 7), state=State.ACKED), red("DIGESTDEAD", 8),
+    )  # fmt: skip
+    notes = [dataclasses.replace(a_note(alert=alert.id), channel="sms", created=T0 + 1) for alert in alerts]
+    notes[2] = dataclasses.replace(notes[2], channel="log")
+    notes[5] = dataclasses.replace(notes[5], created=T0 - 1)
+    digests = [dataclasses.replace(a_note(alert="DIGEST"), key=f"DIGEST:{n}", channel="sms") for n in (1, 2)]
+    held = tuple(Held(notes[n], "shelved", T0 + 1, T0) for n in (1, 7))
+    commit(store, tick(T0), Changes(alerts=alerts, notes=tuple(notes), held=held))
+    carried = tuple(Digest(note, (notes[n].key,)) for note, n in zip(digests, (1, 7), strict=True))
+    commit(store, tick(T0 + 2), Changes(digests=carried))
+    connection.execute(
+        "UPDATE outbox SET state = 'sent', ended_ns = %s WHERE state = 'todo' AND alert <> 'WAITING' AND key <> %s",
+        [T0 + 5, digests[1].key],
+    )
+    assert [(fact.alert, fact.at) for fact in stored.reached(connection, Policy())] == [
+        ("CARRIED", T0 + 2), ("DIRECT", T0 + 5),
+    ]  # fmt: skip
