@@ -27,6 +27,8 @@ ABSENT = -(2**63)
 MOST_FAULTS = 1_000
 # So many messages of a batch are looked at for the senders' clocks.
 MOST_HEARD = 256
+# What reading one message by its slow ways may cost, in µs, roughly: no message may cost us more than 50 ms.
+MOST_EFFORT = 15_000
 # A payload is kept to this length: the longest that is worth reading.
 KEPT_BYTES = 65_536
 
@@ -132,12 +134,12 @@ class Columns:
         self._rejects: list[Reject] = []
         self._raw_kept: set[int] = set()
         self._absent: NDArray[np.intp] = np.empty(0, np.intp)
-        self._n_faults = 0
+        self._n_faults = self._effort = 0
 
     def open(self) -> None:
         """Begin the next message: what follows is of it."""
         self._starts.append(len(self.series))
-        self._n_faults = 0
+        self._n_faults = self._effort = 0
 
     def add(self, series: int, t: int, value: float) -> None:
         """Take one reading; `t` may be ABSENT."""
@@ -173,6 +175,14 @@ class Columns:
         """Refuse a message that an earlier batch brought and that has waited in vain."""
         payload = message.payload[:KEPT_BYTES]
         self._rejects.append(Reject(gateway, message.topic, payload, message.arrived, reason, detail))
+
+    def spend(self, effort_us: int, gateway: int) -> None:
+        """Count what a piece of the open message costs; raises Hopeless, with one reject, when it is too much."""
+        self._effort += effort_us
+        if self._effort > MOST_EFFORT:
+            detail = "the message is too long for its kind: the rest of it was not looked at"
+            self._keep(len(self._starts) - 1, gateway, Reason.TOO_LARGE, detail)
+            raise Hopeless
 
     def undo(self) -> None:
         """Forget the rows that the open message brought so far; what it had rejected stays rejected."""

@@ -10,7 +10,7 @@ from core.reject import Reason
 from ingest.formats.contract import Refusal
 
 MOST_DEPTH = 16
-MOST_ITEMS = 50_000
+MOST_ITEMS = 20_000
 _BREAK = object()
 _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 _SIMPLE = {20: False, 21: True, 22: None, 23: None}

@@ -33,6 +33,8 @@ DEFAULT = Feed("hj212/{gateway}/up", "hj212")
 # Of a message in several packets: how long the others are waited for, and how much may wait (defaults of ours).
 PATIENCE = 60 * SECOND
 MOST_WAITING = 1_000
+# A data segment has 1,024 bytes by the standard.
+MOST_BYTES = 65_536
 MOST_WAITING_BYTES = 1_048_576
 
 # 2011 real time, 2021 running state, 2031 day, 2041 running time of a day, 2051 minutes, 2061 hour.
@@ -80,8 +82,11 @@ class Hj212Format:
         self.places.follow(catalog)
         parts = self.feed.parts(message.topic)
         with Refusing(columns, self.places.owner(parts["gateway"])) as refusing:
+            if len(message.payload) > MOST_BYTES:
+                raise Refusal(Reason.TOO_LARGE, f"{len(message.payload)} bytes, HJ 212 at most {MOST_BYTES}")
             for segment in segments(message.payload):
                 with refusing:
+                    columns.spend(40, refusing.gateway)
                     self._take(segment, parts, message, columns)
 
     def tick(self, columns: Columns, now: int) -> None:
@@ -218,6 +223,7 @@ def _take_items(cp: str, command: Command, time: str, readings: Readings) -> Non
         if not kind:
             time = text if factor == "DataTime" else time
         elif kind not in _ABOUT:
+            readings.columns.spend(3, readings.gateway)
             with Refusing(readings.columns, readings.gateway):
                 _take_item(
                     f"{factor}-{kind}", text, about.get((factor, "SampleTime"), time), period=period,

@@ -18,6 +18,7 @@ import numpy as np
 from core.reject import Reason
 from core.time import from_datetime
 from ingest.formats.contract import Refusal, brief
+from ingest.instant import LARGEST
 
 _HEAD = re.compile(rb"##(\d{4})")
 _TAIL = re.compile(rb"([0-9A-Fa-f]{4})?(?:\r\n|\\r\\n|\s)*")
@@ -198,13 +199,13 @@ def _number(fields: Mapping[str, str], name: str) -> int:
 def instant(text: str) -> int:
     """Return ns of `yyyyMMddHHmmss`, with or without ms, in UTC+8; raises Refusal.
 
-    What lies before 1973 becomes 0: too old in any unit.
+    What lies before 1974 becomes 0, too old in any unit; what int64 cannot hold becomes a time far ahead.
     """
     if text.isascii() and text.isdigit() and len(text) in (14, 17):
         year, rest = int(text[:4]), [int(text[place : place + 2]) for place in range(4, 14, 2)]
         try:
             local = datetime(year, *rest, microsecond=int(text[14:] or 0) * 1000, tzinfo=UTC)  # type: ignore[misc,arg-type]
-            return max(0, from_datetime(local - _CHINA)) if year > 1973 else 0
+            return min(from_datetime(local - _CHINA), LARGEST) if year > 1973 else 0
         except ValueError:
             pass
     raise Refusal(Reason.BAD_TIME, f"{brief(text)} is not a time: yyyyMMddHHmmss")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,9 @@ from ingest.formats.when import as_instant
 from registry.catalog import Catalog
 
 MOST_DEPTH = 40
+MOST_NODES = 20_000
+# A key that begins or ends with a space.
+_SPACED = re.compile(rb'"\s[^"]*"\s*:|[^\\]\s"\s*:')
 
 
 class MappingFormat:
@@ -55,6 +59,7 @@ class MappingFormat:
                 raise Refusal(Reason.BAD_SHAPE, f"{brief(body)}: there is nothing at {where}")
             for _names, record in records:
                 with refusing:
+                    columns.spend(5 + len(self.mapping.readings), refusing.gateway)
                     self._take(record, body, parts=parts, columns=columns)
 
     def _parts(self, topic: str) -> dict[str, str]:
@@ -69,7 +74,7 @@ class MappingFormat:
             body = self._json(payload)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             body = parse_json(payload)
-        return stripped(body) if self.mapping.strip_keys else body
+        return stripped(body) if self.mapping.strip_keys and _SPACED.search(payload) else body
 
     def _has_readings(self, body: Any) -> bool:
         return all(find(body, pointer) in values for pointer, values in self.mapping.only)
@@ -213,12 +218,19 @@ def _members(node: Any, ignore: frozenset[str]) -> Iterator[tuple[str, Any]]:
                 yield name, raw
 
 
-def stripped(node: Any, depth: int = 0) -> Any:
-    """Return JSON with whitespace around its keys removed; raises Refusal when it is nested too deeply."""
-    if depth > MOST_DEPTH:
-        raise Refusal(Reason.BAD_JSON, "nested too deeply")
-    if isinstance(node, dict):
-        return {key.strip(): stripped(value, depth + 1) for key, value in node.items()}
-    if isinstance(node, list):
-        return [stripped(one, depth + 1) if isinstance(one, dict | list) else one for one in node]
-    return node
+def stripped(body: Any) -> Any:
+    """Return JSON with whitespace around its keys removed; raises Refusal when it is nested too deeply, or too big."""
+    left = [MOST_NODES]
+
+    def strip(node: Any, depth: int) -> Any:
+        left[0] -= 1
+        if depth > MOST_DEPTH or left[0] < 0:
+            raise Refusal(Reason.BAD_JSON, "nested too deeply, or too big for keys with spaces around them")
+        if isinstance(node, dict):
+            return {
+                key.strip(): strip(one, depth + 1) if isinstance(one, dict | list) else one
+                for key, one in node.items()
+            }
+        return [strip(one, depth + 1) if isinstance(one, dict | list) else one for one in node]
+
+    return strip(body, 0) if isinstance(body, dict | list) else body

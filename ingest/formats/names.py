@@ -188,6 +188,7 @@ class Readings:
 
         times : a ratio of the device's own · unit : as the message gives it
         """
+        self.columns.spend(3, self.gateway)
         if raw is None:
             return
         try:

@@ -29,7 +29,7 @@ DEFAULT = Feed("senml/{gateway}", "senml")
 # RFC 8428 4.5.3: smaller times are relative to now.
 RELATIVE = 1 << 28
 VERSION = 10
-MOST_RECORDS = 20_000
+MOST_RECORDS = 5_000
 _LABELS = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs",
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
@@ -66,6 +66,7 @@ class SenmlFormat:
             open_readings: dict[int, Readings] = {}
             for record, base in _records(pack):
                 with refusing:
+                    columns.spend(6, refusing.gateway)
                     device, signal = _split(base.name, record.get("n", ""), parts["device"])
                     origin = self._find(parts["gateway"], device)
                     readings = open_readings.get(origin.device.id)

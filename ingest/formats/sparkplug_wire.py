@@ -17,8 +17,9 @@ from core.reject import Reason
 from ingest.formats.contract import Refusal
 
 # So many metrics of one message are read: no message may cost us more than 50 ms.
-MOST_METRICS = 8_000
+MOST_METRICS = 4_000
 MOST_PROPERTIES = 64
+MOST_FIELDS = 64
 
 
 class DataType(IntEnum):
@@ -77,6 +78,7 @@ class Quick(NamedTuple):
     metrics: list[tuple[bytes, ...]]
 
 
+_FIXED = {1: 8, 5: 4}
 _VARINT = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
 _HEAD = re.compile(rb"\x08([\x80-\xff]{5}[\x00-\x7f])")
 _METRIC = re.compile(
@@ -157,13 +159,16 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield (field number, varint as int or anything else as bytes)."""
     place, end = 0, len(data)
     while place < end:
-        key, place = _varint(data, place)
+        key = data[place]
+        place += 1
+        if key > 0x7F:
+            key, place = _varint(data, place - 1)
         kind = key & 7
         if kind == 0:
             value, place = _varint(data, place)
             yield key >> 3, value
             continue
-        n = {1: 8, 5: 4}.get(kind)
+        n = _FIXED.get(kind)
         if kind == 2:
             n, place = _varint(data, place)
         if n is None or place + n > end:
@@ -173,6 +178,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
+    if place < len(data) and data[place] < 0x80:
+        return data[place], place + 1
     number = shift = 0
     for byte in data[place : place + 10]:
         place += 1
@@ -186,7 +193,9 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
 def _metric(data: bytes) -> Metric:
     known: dict[int, int | bytes] = {}
     value: Any = None
-    for number, field in _fields(data):
+    for count, (number, field) in enumerate(_fields(data)):
+        if count > MOST_FIELDS:
+            raise Refusal(Reason.BAD_SHAPE, f"a metric with more than {MOST_FIELDS} fields")
         if number < 10:
             known[number] = field
         elif number <= 19:

@@ -144,6 +144,7 @@ def _take_entries(entries: Iterable[Any], origin: Origin, columns: Columns) -> N
     refusing = Refusing(columns, origin.gateway)
     for entry in entries:
         with refusing:
+            columns.spend(2, origin.gateway)
             if not isinstance(entry, dict):
                 raise Refusal(Reason.BAD_SHAPE, f'{brief(entry)}: expected {{"ts": ms, "values": {{...}}}}')
             values, ts = entry.get("values", entry), entry.get("ts") if "values" in entry else None
@@ -156,6 +157,7 @@ def _take_entries(entries: Iterable[Any], origin: Origin, columns: Columns) -> N
 
 
 def _take_value(signal: str, raw: Any, t: int, origin: Origin, columns: Columns) -> None:
+    columns.spend(3, origin.gateway)
     try:
         series, meaning = origin.channels[signal]
     except KeyError:

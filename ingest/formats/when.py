@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from core.reject import Reason
 from core.time import from_datetime
 from ingest.formats.contract import Refusal, as_time, brief
+from ingest.instant import LARGEST
 
 ANY = ("digits", "epoch", "iso")
 _DIGITS = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{0,6})")
@@ -77,5 +78,5 @@ def _from_digits(match: re.Match[str]) -> datetime:
 
 def _local(moment: datetime, zone: ZoneInfo) -> int:
     t = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone))
-    # What is before 1973 in ns would be taken for µs; it is too old in any unit.
-    return t if t >= 10**17 else max(0, t // 10**9)
+    # What is before 1973 in ns would be taken for µs; it is too old in any unit.  The year 3000 is no int64.
+    return min(t, LARGEST) if t >= 10**17 else max(0, t // 10**9)
