@@ -24,6 +24,7 @@ from ingest.inlet import Chunk
 from ingest.order import Order
 from ingest.session import Session
 from ingest.settings import BrokerSettings, IngestSettings
+from ingest.skew import Skew
 from registry.catalog import Catalog
 
 
@@ -48,6 +49,7 @@ class Source:
         self.budgets = Budgets(feeds, per_s=settings.gateway_messages_per_s, burst_s=settings.gateway_burst_s)
         self._refused = refused
         self.order = Order(seconds(settings.historical_after_s))
+        self.skew = Skew()
         self.session = Session(broker, settings, clock, presence=_presence(settings))
         self.closing = Closing(settings)
         self._clock = clock
@@ -154,6 +156,7 @@ class Source:
         admitted, turned_away = self.budgets.admit(messages, self.catalog, now)
         rows = self.decoder.decode(admitted, now)
         kept_out = [*turned_away, *self._refused(self.catalog)]
+        self.skew.step(rows.heard, now)
         ordered = self.order.step(rows, self.catalog.gateway, now)
         self._n_deliveries += 1
         number = self._n_deliveries
