@@ -24,6 +24,7 @@ from detectors.anomaly_score import Score, Tuning
 from detectors.anomaly_sketch import Floats
 from detectors.contract import State
 from detectors.frame import Frame, Runs
+from detectors.lookup import find
 
 THRESHOLD = 1.2
 REFRACTORY = 150
@@ -68,6 +69,39 @@ class Anomaly:
         self._refractory = refractory
         self._edges = Edges.quiet(n)
         self._age = np.full(n, refractory + 1, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._watched.series)
+
+    def configure(self, watched: Watched, *, moved: NDArray[np.int32], now: int) -> Events:
+        """Score these series from now on; return the clearing of alarms that nobody watches any more.
+
+        What is known of a series follows it, and an alarm its rule and level. `moved` is as in `Alarms.carry`.
+        """
+        old, score, edges, age = self._watched, self._score, self._edges, self._age
+        n = len(watched.series)
+        self._watched, self._score = watched, Score(n, score.tuning)
+        self._edges, self._age = Edges.quiet(n), np.full(n, self._refractory + 1, np.int32)
+        at = find(old.series.astype(np.int64), watched.series.astype(np.int64))
+        there = np.flatnonzero(at >= 0)
+        here = at[there]
+        self._score.memory.put(here, score.memory.take(there))
+        row = moved[old.rule] if len(old.rule) else old.rule
+        same = (row[there] == watched.rule[here]) & (old.level[there] == watched.level[here])
+        self._edges.carry(edges, there[same], here[same])
+        self._age[here[same]] = age[there[same]]
+        lost = edges.told.copy()
+        lost[there[same]] = False
+        gone = np.flatnonzero(lost)
+        return edges.withdrawn(
+            gone,
+            rule=np.where(row < 0, -1 - row, row)[gone],
+            level=old.level[gone],
+            kind=SubjectKind.SERIES,
+            subject=old.series[gone],
+            limit=old.threshold[gone],
+            now=now,
+        )
 
     def step(self, batch: Batch, now: int) -> Events:
         """Return what the batch raises and clears."""

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.events import Events, Kind, SubjectKind
+
 
 @dataclass(slots=True, eq=False)
 class Edges:
@@ -35,6 +37,40 @@ class Edges:
     def kept(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Return copies under prefixed names."""
         return {prefix + field.name: getattr(self, field.name).copy() for field in fields(self)}
+
+    def carry(self, old: Edges, there: NDArray[np.intp], here: NDArray[np.intp]) -> None:
+        """Take over these alarms."""
+        for field in fields(self):
+            getattr(self, field.name)[here] = getattr(old, field.name)[there]
+
+    def withdrawn(
+        self,
+        gone: NDArray[np.intp],
+        *,
+        rule: NDArray[np.int32],
+        level: NDArray[np.uint8],
+        kind: int,
+        subject: NDArray[np.int32],
+        limit: NDArray[np.float64],
+        now: int,
+    ) -> Events:
+        """Return the clearing, by the wall clock, of alarms that were told and are no longer watched."""
+        n = len(gone)
+        if not n:
+            return Events.empty()
+        return Events(
+            rule=rule.astype(np.int32),
+            kind=np.full(n, Kind.CLEAR, np.uint8),
+            level=level,
+            subject_kind=np.full(n, kind, np.uint8),
+            subject=subject,
+            series=subject if kind == SubjectKind.SERIES else np.zeros(n, np.int32),
+            t=np.full(n, now - now % 1000, np.int64),
+            since=self.since[gone],
+            value=np.full(n, np.nan),
+            limit=limit,
+            historical=np.zeros(n, bool),
+        )
 
     def move(
         self, lane: NDArray[np.intp], active: NDArray[np.bool_], t: NDArray[np.int64], live: NDArray[np.bool_]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, cast
 
@@ -13,11 +14,13 @@ from core.batch import Batch
 from core.events import Events, Rule
 from core.time import SECOND
 from detectors.alarm import Alarms, Limits, Samples
+from detectors.anomaly import Anomaly
 from detectors.assemble import build, carry, conditions_of, limits_of, tables_of
 from detectors.condition import Condition
 from detectors.contract import State
 from detectors.frame import Frame, Runs
 from detectors.methods import OPERATORS
+from detectors.pca import Pca
 from detectors.plan import Plan
 from detectors.pool import Pool, Slot
 from detectors.staleness import Staleness
@@ -31,6 +34,8 @@ _LONGEST = 16_384
 class Bank:
     """Pools turn readings into statistics, alarms turn statistics into events, staleness listens for silence.
 
+    Beside them the general score (anomaly.py) and the charts of whole devices (pca.py) have alarms of their own.
+
     A bank without a plan finds nothing. `configure` replaces the plan while running; `restore` needs none, for
     a snapshot holds parameters, rules and state.
     """
@@ -40,6 +45,7 @@ class Bank:
         self.rules: tuple[Rule, ...] = ()
         self._n_planned = 0
         self._staleness = Staleness(max_step=max_step, now=now)
+        self._anomaly, self._pca = Anomaly(), Pca()
         self._take([], [], Alarms(Limits.none()))
         if plan is not None:
             self.configure(plan, now)
@@ -53,7 +59,9 @@ class Bank:
 
     def feed(self, frame: Frame, now: int) -> Events:
         """Do as `step`, with the batch already cut into runs."""
-        return Events.concat([self._watch(frame.usable), self._staleness.feed(frame, now)])
+        found = [self._watch(frame.usable), self._staleness.feed(frame, now)]
+        found += [part.feed(frame, now) for part in (self._anomaly, self._pca) if len(part)]
+        return Events.concat(found)
 
     def configure(self, plan: Plan, now: int) -> Events:
         """Replace what is detected; raises ValueError or KeyError for a plan that contradicts itself, changing nothing.
@@ -79,14 +87,16 @@ class Bank:
         silent = self._staleness.configure(
             plan.silences, plan.gateway_silences, gateway_of=plan.gateway_of, moved=moved, now=now
         )
+        unscored = self._anomaly.configure(plan.scored, moved=moved, now=now)
+        parted = self._pca.configure(plan.devices, moved=moved, now=now)
         self.rules = (*plan.rules, *retired)
         self._n_planned = len(plan.rules)
-        return Events.concat([withdrawn, silent])
+        return Events.concat([withdrawn, silent, unscored, parted])
 
     def snapshot(self) -> State:
         """Return copies of everything, under names like `alarms/kinds.limit`."""
         state: dict[str, NDArray[np.generic]] = {}
-        for name, part in (("alarms", self._alarms), ("staleness", self._staleness)):
+        for name, part in self._parts().items():
             state |= {f"{name}/{key}": value for key, value in part.snapshot().items()}
         for n, pool in enumerate(self._pools):
             state[f"pool{n}/matrix"], state[f"pool{n}/series"] = pool.snapshot(), pool.series.copy()
@@ -116,6 +126,10 @@ class Bank:
         alarms = Alarms(Limits.none())
         alarms.restore(_part(state, "alarms"))
         self._staleness.restore(_part(state, "staleness"))
+        self._anomaly, self._pca = Anomaly(), Pca()
+        for name, other in (("anomaly", self._anomaly), ("pca", self._pca)):
+            if kept := _part(state, name):  # a checkpoint of an older version has none
+                other.restore(kept)
         self.rules = tuple(Rule(**rule) for rule in text["rules"])
         self._n_planned = int(text["n_planned"])
         conditions = [
@@ -123,6 +137,15 @@ class Bank:
             for n, about in enumerate(text["conditions"])
         ]
         self._take(pools, conditions, alarms)
+
+    def _parts(self) -> Mapping[str, _Kept]:
+        """Return what has a snapshot of its own."""
+        return {
+            "alarms": self._alarms,
+            "staleness": self._staleness,
+            "anomaly": self._anomaly,
+            "pca": self._pca,
+        }
 
     def _take(self, pools: list[Pool], conditions: list[Condition], alarms: Alarms) -> None:
         """Take pools and alarms, and note where each series has its lane."""
@@ -224,6 +247,10 @@ def _clipped(runs: Runs) -> Runs:
     return Runs(clipped, runs.series, runs.start, runs.count)
 
 
+class _Kept(Protocol):
+    def snapshot(self) -> State: ...
+
+
 class _Named(Protocol):
     @property
     def rule(self) -> NDArray[np.int32]: ...
@@ -235,7 +262,7 @@ def _check(plan: Plan) -> None:
     if len(set(codes)) != len(codes):
         raise ValueError(f"two rules of one code in {sorted(codes)}")
     limits = [plan.thresholds, *(t.limits for t in plan.derived), *(c.limits for c in plan.conditions)]
-    tables: tuple[_Named, ...] = (*limits, plan.silences, plan.gateway_silences)
+    tables: tuple[_Named, ...] = (*limits, plan.silences, plan.gateway_silences, plan.scored, plan.devices)
     for table in tables:
         if len(table.rule) and not 0 <= table.rule.min() <= table.rule.max() < len(codes):
             raise ValueError(f"{type(table).__name__} names a rule that is not among the {len(codes)}")

@@ -6,7 +6,7 @@ the statistic to its limit, its series the signal that contributes most. Rows wi
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from detectors import pca_chart as chart
 from detectors.anomaly_edges import Edges
 from detectors.contract import State
 from detectors.frame import Frame
+from detectors.lookup import find
 from detectors.pca_chart import Floats, Tuning
 from detectors.pca_instants import Pending, Rows
 
@@ -57,6 +58,44 @@ class Pca:
         self._pending = Pending.empty(n, n_signals)
         self._memory = chart.Memory.empty(n, n_signals)
         self._edges = Edges.quiet(n)
+
+    def __len__(self) -> int:
+        return len(self._devices.device)
+
+    def configure(self, devices: Devices, *, moved: NDArray[np.int32], now: int) -> Events:
+        """Watch these devices from now on; return the clearing of alarms that nobody watches any more.
+
+        What is known of a device follows it while its signals are the same, and an alarm its rule and level too.
+        `moved` is as in `Alarms.carry`.
+        """
+        old, pending, memory, edges = self._devices, self._pending, self._memory, self._edges
+        devices = _widened(devices, old.signals.shape[1])
+        self._place_devices(devices)
+        n, width = devices.signals.shape
+        self._pending, self._memory = Pending.empty(n, width), chart.Memory.empty(n, width)
+        self._edges = Edges.quiet(n)
+        row = moved[old.rule] if len(old.rule) else old.rule
+        at = find(old.device.astype(np.int64), devices.device.astype(np.int64))
+        there = np.flatnonzero(at >= 0)
+        same = (_widened(old, width).signals[there] == devices.signals[at[there]]).all(axis=1)
+        same &= (row[there] == devices.rule[at[there]]) & (old.level[there] == devices.level[at[there]])
+        there, here = there[same], at[there[same]]
+        for one, other in ((self._pending, pending), (self._memory, memory)):
+            for f in fields(one):
+                _embed(getattr(one, f.name), here, getattr(other, f.name)[there])
+        self._edges.carry(edges, there, here)
+        lost = edges.told.copy()
+        lost[there] = False
+        gone = np.flatnonzero(lost)
+        return edges.withdrawn(
+            gone,
+            rule=np.where(row < 0, -1 - row, row)[gone],
+            level=old.level[gone],
+            kind=SubjectKind.DEVICE,
+            subject=old.device[gone],
+            limit=np.ones(len(gone)),
+            now=now,
+        )
 
     def step(self, batch: Batch, now: int) -> Events:
         """Return what the batch raises and clears."""
@@ -126,6 +165,24 @@ class Pca:
             limit=np.ones(len(lane)),
             historical=~live,
         )
+
+
+def _widened(devices: Devices, width: int) -> Devices:
+    """Return the devices with room for at least so many signals: what was learned in more columns stays right."""
+    n, has = devices.signals.shape
+    if has >= width:
+        return devices
+    return replace(devices, signals=np.hstack([devices.signals, np.zeros((n, width - has), np.int32)]))
+
+
+def _embed(column: NDArray[Any], here: NDArray[np.intp], rows: NDArray[Any]) -> None:
+    """Write rows into a column that may have more signals."""
+    if rows.ndim == 1:
+        column[here] = rows
+    elif rows.ndim == 2:
+        column[here, : rows.shape[1]] = rows
+    else:
+        column[here, : rows.shape[1], : rows.shape[2]] = rows
 
 
 def _rounds(device: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -29,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.events import Rule
+from detectors.anomaly import Watched as Scored
+from detectors.pca import Devices
 
 _REQUIRED = object()
 _THRESHOLD_COLUMNS: Mapping[str, tuple[type[np.generic], Any]] = {
@@ -155,6 +157,7 @@ class Plan:
     rules              rule codes are unique; state follows (code, subject) from one plan to the next
     thresholds         limits of readings · derived: limits of statistics of readings
     inputs             statistics (`value`: the reading itself) that conditions speak of; their limits are empty
+    scored             series under the general score · devices: whose signals are looked at together
     gateway_of         int32[S] the gateway of each series, 0 = none; its length is the number of series
     """
 
@@ -163,6 +166,8 @@ class Plan:
     derived: tuple[Derived, ...] = ()
     inputs: tuple[Derived, ...] = ()
     conditions: tuple[Conditions, ...] = ()
+    scored: Scored = field(default_factory=lambda: Scored.of(np.empty(0, np.int32)))
+    devices: Devices = field(default_factory=Devices.none)
     silences: Silences = field(default_factory=Silences.rows)
     gateway_silences: Silences = field(default_factory=Silences.rows)
     gateway_of: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))
