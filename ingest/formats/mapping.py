@@ -99,7 +99,7 @@ class MappingFormat:
             for one in mapping.lists:
                 self._take_list(one, record, t=t, quality=quality, origin=origin, readings=readings)
             for pointer in mapping.flat:
-                for name, raw in _members(find(record, pointer), mapping.ignore):
+                for name, raw in _members(find(record, pointer), mapping):
                     readings.take(name, raw, t, quality)
             readings.close()
 
@@ -210,11 +210,14 @@ def _quality(rule: mapping_file.Quality | None, record: Any, body: Any) -> Quali
     return Quality.BAD if found in rule.bad else Quality.UNCERTAIN
 
 
-def _members(node: Any, ignore: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers of an object by their names; texts and objects are no readings here."""
+def _members(node: Any, mapping: Mapping) -> Iterator[tuple[str, Any]]:
+    """Yield the numbers of an object by their names; texts only where a table names them."""
     if isinstance(node, dict):
         for name, raw in node.items():
-            if name not in ignore and isinstance(raw, bool | int | float | str):
+            wanted = isinstance(raw, bool | int | float) or (
+                isinstance(raw, str) and name in mapping.names.own
+            )
+            if wanted and name not in mapping.ignore:
                 yield name, raw
 
 

@@ -1,6 +1,7 @@
 """Every shipped mapping reads its own sample; what is wrong in a mapping file is told."""
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,16 @@ def test_a_mistake_in_a_file_says_where_and_what(text, where, mapping_file):
 def test_a_mapping_that_is_not_there_names_those_that_are():
     with pytest.raises(ConfigError, match="compere_kpm33b"):
         load_mapping("nobody")
+
+
+def test_the_example_of_the_manual_can_be_used(mapping_file):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")
+    example = next(part for part in text.split("```") if part.startswith("toml\ntitle"))
+    mapping = load_mapping(mapping_file(example.removeprefix("toml\n")))
+    taken, reasons, _ = read(
+        Feed(mapping.topic, "mapping", mapping_file(example.removeprefix("toml\n"))),
+        '{"type":"data","id":"m1","batch":[{"id":"m1","ua":220.5,"time":"20261121090000"}]}',
+        topic="vendor/gw1/up",
+    )
+    assert ("m1", "voltage_a", 220.5) in [row[:3] for row in taken]
+    assert reasons == []

@@ -1,4 +1,4 @@
-"""docs/wire.md §2 and §4, sentence by sentence; expectations are written by hand."""
+"""docs/wire.md §2 and §10, sentence by sentence; expectations are written by hand."""
 
 import json
 
