@@ -94,6 +94,7 @@ def alert(request: HttpRequest, alert_id: str) -> HttpResponse:
             "waiting": [command for command in asked if not command["answered"]],
             "refused": [command for command in asked if command["problem"]][-1:],
             "chart": chart_of(row, timezone.now()),
+            "evidence": evidence_of(alert_id),
             "unanswered": row.state in ("unack", "rtn_unack"),
         },
     )
@@ -124,6 +125,25 @@ def ask(request: HttpRequest, alert_id: str) -> HttpResponse:
 def _level(request: HttpRequest) -> int | None:
     text = request.GET.get("level", "")
     return int(text) if text in ("1", "2", "3", "4") else None
+
+
+def evidence_of(alert_id: str) -> dict[str, Any] | None:
+    """Return what the newest raising rests on, with a chart of each series; None until it is gathered."""
+    documents = queries.evidence(alert_id)
+    if not documents:
+        return None
+    newest = documents[-1]
+    return {**newest, "charts": [(one, _evidence_chart(one)) for one in newest["series"]]}
+
+
+def _evidence_chart(one: dict[str, Any]) -> chart.Chart | None:
+    zone = timezone.get_current_timezone()
+    points = [
+        (datetime.fromtimestamp(t / 1000, zone), value)
+        for t, value in zip(one["t_ms"], one["value"], strict=True)
+        if value is not None
+    ]
+    return chart.draw(points, None)
 
 
 def chart_of(row: queries.AlertRow, now: datetime) -> chart.Chart | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -178,6 +179,12 @@ def series(who: Scope, series_id: int) -> Row | None:
 def readings(series_id: int, start: datetime, end: datetime, *, most: int) -> list[Row]:
     """Return samples of one series with start <= time < end, oldest first."""
     return _rows(_READINGS, [series_id, start, end, most])
+
+
+def evidence(alert_id: str) -> list[Row]:
+    """Return what the raisings of an alert rest on, in order (service/evidence.py says what is in one)."""
+    rows = _rows("SELECT document FROM evidence WHERE alert = %s ORDER BY seq", [alert_id])
+    return [document if isinstance(document := row["document"], dict) else json.loads(document) for row in rows]
 
 
 def rollup(series_id: int, start: datetime, end: datetime, *, width: str, most: int) -> list[Row]:

@@ -15,11 +15,12 @@ import structlog
 
 from alerts.changes import Command, Reached
 from alerts.policy import Policy
-from core.time import clock_ns, seconds
+from core.time import DAY, clock_ns, seconds
 from detectors.rulebook import RuleText
 from registry.catalog import Catalog
 from registry.load import load_catalog, registry_version
 from registry.load_rules import add_series
+from service.evidence import gather
 from service.facts import missing
 from service.metrics import PipelineMetrics
 from service.rules import RuleFiles
@@ -64,6 +65,7 @@ class Keeper(threading.Thread):
         self._commands: list[Command] = []
         self._reached: Sequence[Reached] = ()
         self._rules, self._newest = rules, catalog
+        self._evidence_since = 0
         self._provided: tuple[Catalog, tuple[RuleText, ...]] | None = None
         self._catalog: Catalog | None = None
         self._row_version, self._content_version = version, catalog.version
@@ -117,6 +119,7 @@ class Keeper(threading.Thread):
             self._fetch_catalog(connection)
             self._look_at_rules()
             self._make_series_of_facts(connection)
+            self._gather_evidence(connection)
             self._maintain(connection)
             for _ in connection.notifies(timeout=self._rounds.look_s, stop_after=1):
                 pass
@@ -147,6 +150,13 @@ class Keeper(threading.Thread):
         log.info("registry changed", version=catalog.version)
         with self._lock:
             self._newest = self._catalog = catalog
+
+    def _gather_evidence(self, connection: psycopg.Connection) -> None:
+        """Keep what alerts rest on, from what was committed; what a stop left out is made up for."""
+        now = clock_ns()
+        since = self._evidence_since or now - DAY
+        rules = self._rules.rules if self._rules else ()
+        self._evidence_since = gather(connection, self._newest, rules, since=since, now=now)
 
     def _make_series_of_facts(self, connection: psycopg.Connection) -> None:
         """Give each fact that rules look at its series; the registry changes by it, and is loaded again."""

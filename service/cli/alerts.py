@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,27 +87,46 @@ def list_(
 
 
 @app.command()
-def show(id_: Id, *, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Print one alert, its history, and who was told.
+def show(
+    id_: Id,
+    *,
+    as_json: Json = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the evidence into an SVG file.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print one alert, its history, who was told, and what it rests on.
 
-    fengsui alerts show 7K3FQ2MD4XWZ
+    fengsui alerts show 7K3FQ2MD4XWZ --plot evidence.svg
     """
     from registry.load import load_catalog
-    from storage import read
+    from storage import evidence, read
 
     with _database(config) as connection:
         alert = _find(connection, id_)
         history = read.history(connection, alert.id)
         notes = read.notes_of(connection, alert.id)
+        documents = evidence.of_alert(connection, alert.id)
         subjects = load_catalog(connection).subjects
+    if plot:
+        _plot(plot, alert, documents)
     if as_json:
         document = {"alert": plain_of(alert, subjects), "history": history, "notes": notes}
-        print_json(times(document))
+        print_json({**times(document), "evidence": documents})
         return
     out = console()
     out.print(facts(alert, subjects))
     out.print(history_table(history))
     out.print(notes_table(notes))
+
+
+def _plot(path: Path, alert: Alert, documents: Sequence[Mapping[str, Any]]) -> None:
+    from service.cli.evidence_plot import svg
+
+    if not documents:
+        raise typer.BadParameter(f"{alert.id} has no evidence yet; the pipeline gathers it within seconds")
+    path.write_text(svg(f"{alert.id} {alert.rule}", documents), "utf-8")
 
 
 @app.command()

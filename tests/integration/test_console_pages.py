@@ -371,3 +371,24 @@ def test_everything_is_translated_and_compiled(app):
     ]
     assert ids
     assert untranslated == []
+
+
+def test_an_alerts_page_shows_what_it_rests_on(visit, night, dsn):
+    import psycopg
+
+    from storage import evidence
+
+    assert "证据" not in visit(f"/alerts/{night['red']}")[1]
+    document = {
+        "rule": {"code": "D-10", "version": "v7", "condition": "production_running and not fan_running",
+                 "numbers": {"upper": 70.0}},
+        "series": [{"series": 1, "signal": "fan_running", "name": "1号除尘器 风机运行", "unit": "",
+                    "t_ms": [1_795_222_800_000, 1_795_222_810_000], "value": [1.0, 0.0], "quality": [2, 2]}],
+    }  # fmt: skip
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        evidence.write(connection, night["red"], 1, document, now=0)
+    answer, text = visit(f"/alerts/{night['red']}")
+    assert "证据 · D-10 v7" in text
+    assert "production_running and not fan_running" in text
+    assert "1号除尘器 风机运行" in text
+    assert answer.content.decode().count("<svg") == 2

@@ -1,0 +1,98 @@
+"""What an alert rests on is kept with it, and can be drawn."""
+
+import json
+import os
+import subprocess
+import sys
+from xml.etree import ElementTree as ET
+
+import psycopg
+import pytest
+from pipeline_case import ROOT, Running, import_town, until
+
+from core.time import SECOND
+from storage import evidence
+
+
+@pytest.fixture
+def running(database):
+    import_town(database)
+    pipeline = Running(database)
+    yield pipeline
+    pipeline.close()
+
+
+def documents(running, rule):
+    with psycopg.connect(running.dsn, autocommit=True) as connection:
+        return evidence.of_alert(connection, running.alerts()[rule].id)
+
+
+def gathered(running, rule, n=1):
+    until(lambda: len(documents(running, rule)) >= n)
+    return documents(running, rule)
+
+
+def test_a_condition_is_kept_with_the_readings_of_all_its_signals_and_the_rule(running):
+    running.second(600, production_running=0, fan_running=0, hopper_temperature=30)
+    running.second(80, production_running=1, fan_running=0, hopper_temperature=30)
+    alert = running.alerts()["D-10"]
+    (document,) = gathered(running, "D-10")
+    assert document["rule"]["code"] == "D-10"
+    assert document["rule"]["version"] == alert.rule_version
+    assert "production_running" in document["rule"]["condition"]
+    assert document["before"] == {"state": "normal", "level": None}
+    assert document["after"] == {"state": "unack", "level": "red", "cause": "open"}
+    shown = {one["signal"]: one for one in document["series"]}
+    assert set(shown) == {"production_running", "fan_running"}
+    assert shown["production_running"]["t_ms"][-1] == alert.last_raise // 10**6
+    # Ten minutes, or sixty readings where they are more: here one each ten seconds.
+    assert len(shown["production_running"]["value"]) == 60
+    assert shown["production_running"]["value"][-7:] == [1.0] * 7
+
+
+def test_a_limit_is_kept_with_its_steps_and_every_rise_has_its_own(running):
+    running.second(60, hopper_temperature=62.5)
+    running.second(60, hopper_temperature=75.5)
+    first, second = gathered(running, "LIMIT", 2)
+    assert (first["after"]["level"], second["after"]["level"]) == ("orange", "red")
+    assert second["before"]["level"] == "orange"
+    assert (second["value"], second["limit"]) == (75.5, 70.0)
+    assert [step["limit"] for step in second["rule"]["limits"]] == [60.0, 70.0]
+    assert first["series"][0]["value"][-1] == 62.5, "as it was then"
+
+
+def test_numbers_of_the_device_are_told_as_its_own(running):
+    running.sql(
+        "INSERT INTO registry_deviceparameter (device_id, parameter, value, reason) VALUES (%s, 'D-02.red', 40, '')",
+        running.feed.catalog.devices["gw-01", "dc-1"].id,
+    )
+    until(lambda: running.second(10, fan_running=1) or running.feed.catalog.parameters)
+    running.second(30, hopper_temperature=45)
+    (document,) = gathered(running, "D-02")
+    assert (document["rule"]["numbers"]["red"], document["rule"]["overridden"]) == (40.0, ["red"])
+    assert document["limit"] == 40.0
+
+
+def test_gathering_twice_changes_nothing(running):
+    running.second(60, hopper_temperature=75)
+    before = gathered(running, "D-02")
+    with psycopg.connect(running.dsn, autocommit=True) as connection:
+        evidence.write(connection, running.alerts()["D-02"].id, 1, {"other": 1}, now=running.now + SECOND)
+    assert documents(running, "D-02") == before
+
+
+def test_the_command_line_draws_it(running, tmp_path):
+    running.second(120, hopper_temperature=75)
+    gathered(running, "D-02")
+    alert, plot = running.alerts()["D-02"], tmp_path / "evidence.svg"
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "alerts", "show", alert.id, "--json", "--plot", str(plot)],
+        cwd=ROOT, env=os.environ | {"FENGSUI_DATABASE__DSN": running.dsn}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["evidence"] == documents(running, "D-02")
+    drawing = ET.fromstring(plot.read_text("utf-8"))
+    kinds = [element.tag.rpartition("}")[2] for element in drawing.iter()]
+    assert "polyline" in kinds
+    assert any("D-02" in (text.text or "") for text in drawing.iter() if text.tag.endswith("text"))
+    assert any(line.get("class") == "limit" for line in drawing.iter())
