@@ -235,6 +235,13 @@ def desk_alerts(connection: psycopg.Connection[Any], remember: int) -> tuple[Ale
     return (*reversed(closed), *open_alerts(connection))
 
 
+# Of closed alerts only those come back that may be opened again, and those of which a note still waits.
+_CLOSED_LATELY = sql.SQL(
+    "WHERE closed_ns <> 0 AND closed_ns >= %s AND NOT data_quality ORDER BY closed_ns DESC, id LIMIT %s"
+)
+_CLOSED_WAITING = sql.SQL(
+    "WHERE closed_ns <> 0 AND id IN (SELECT alert FROM outbox WHERE state = 'held') ORDER BY closed_ns, id"
+)
 _HELD = sql.SQL("SELECT {}, reason, due_ns FROM outbox WHERE state = 'held' ORDER BY created_ns, id").format(
     sql.SQL(", ").join(map(sql.Identifier, columns_of(Note)))
 )
@@ -255,9 +262,12 @@ GROUP BY a.id ORDER BY a.id"""
 def memory(connection: psycopg.Connection[Any], policy: Policy, now: int) -> Memory:
     """Return what the desk had in mind when it last committed."""
     since = now - seconds(policy.hold.flood_window_s)
+    reopen = now - seconds(policy.reopen_s)
+    lately = select_alerts(connection, _CLOSED_LATELY, [reopen, policy.remember])
+    closed = {alert.id: alert for alert in (*select_alerts(connection, _CLOSED_WAITING), *lately)}
     held = connection.execute(_HELD).fetchall()
     return Memory(
-        alerts=desk_alerts(connection, policy.remember),
+        alerts=(*closed.values(), *open_alerts(connection)),
         held=tuple(_held(from_row(Note, row[:-2]), row[-2], row[-1]) for row in held),
         shelves=tuple(from_row(Shelf, row) for row in connection.execute(_SHELVES).fetchall()),
         heard=tuple(connection.execute(_HEARD, [since, sorted(policy.machines)]).fetchall()),

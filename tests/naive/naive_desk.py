@@ -20,6 +20,7 @@ class Life:
     level_now: int = 0
     count: int = 1
     closed: bool = False
+    stage: str = "new"
 
     @property
     def state(self):
@@ -34,7 +35,8 @@ class Life:
 def lives(said, *, data_quality, cap, short_close=2):
     """Return all alerts of one key, oldest first, and the steps that somebody had to be told of.
 
-    said : list of ("raise" | "clear" | "ack" | "close", t, level, historical)
+    said : list of ("raise" | "clear" | "ack" | "close" | "handle" | "feedback" | "reject" | "accept", t, level,
+    historical); feedback is complete, and who reviews is another
     """
     alerts, told = [], []
     for word, t, loudness, historical in said:
@@ -47,6 +49,7 @@ def lives(said, *, data_quality, cap, short_close=2):
             alert = alerts[-1]
             alert.closed, alert.present, alert.answered, alert.level_now = False, True, False, level
             alert.level, alert.count = max(alert.level, level), alert.count + 1
+            alert.stage = "new"
             told.append(f"raise-{alert.count}")
         elif word == "raise" and alert is None:
             alerts.append(Life(t, level=level, level_now=level))
@@ -54,6 +57,8 @@ def lives(said, *, data_quality, cap, short_close=2):
         elif word == "raise" and not alert.present:
             alert.present, alert.answered, alert.level_now = True, False, level
             alert.level, alert.count = max(alert.level, level), alert.count + 1
+            if alert.stage == "review":
+                alert.stage = "handling"  # what was reported did not help
             told.append(f"raise-{alert.count}")
         elif word == "raise":
             if level > alert.level:
@@ -64,11 +69,22 @@ def lives(said, *, data_quality, cap, short_close=2):
             continue
         elif word == "clear" and alert.present:
             alert.present, alert.level_now = False, 0
-            alert.closed = data_quality
+            if data_quality:
+                alert.closed, alert.stage = True, "closed"
             if not historical:
                 told.append(f"clear-{alert.count}")
         elif word == "ack":
             alert.answered = True
         elif word == "close" and (data_quality or alert.level <= short_close):
             alert.answered = alert.closed = True
+            alert.stage = "closed"
+        elif word == "handle":
+            alert.answered, alert.stage = True, "handling"
+        elif word == "feedback":
+            alert.answered, alert.stage = True, "review"
+        elif word == "reject" and alert.stage == "review":
+            alert.stage = "handling"
+        elif word == "accept" and alert.stage == "review" and not alert.present:
+            alert.answered = alert.closed = True
+            alert.stage = "closed"
     return alerts, told
