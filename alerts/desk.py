@@ -11,7 +11,7 @@ shown, never sent.  What is repeated changes nothing (alerts/lifecycle.py says w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from alerts import escalate, lifecycle, orders, shelve
 from alerts.agenda import Agenda
@@ -21,15 +21,12 @@ from alerts.changes import (
     Changes,
     Command,
     CommandKind,
-    Digest,
     Finding,
-    Held,
-    Note,
     Reached,
     Shelf,
-    Transition,
     altered,
 )
+from alerts.draft import Draft
 from alerts.duty import Duty
 from alerts.handling import Refused, detail_of
 from alerts.hold import Holdings
@@ -50,37 +47,6 @@ from registry.catalog import Catalog
 
 # Answers to so many commands are remembered, so that one which comes again is answered and not carried out.
 _ANSWERS = 10_000
-
-
-@dataclass(slots=True)
-class Draft:
-    """One step's decisions while they are made; an alert is written once, as it stands in the end."""
-
-    now: int
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    transitions: list[Transition] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)
-    digests: list[Digest] = field(default_factory=list)
-    postponed: list[Held] = field(default_factory=list)
-    shelves: dict[str, Shelf] = field(default_factory=dict)
-
-    def changes(self) -> Changes:
-        return Changes(
-            tuple(self.alerts.values()),
-            tuple(self.transitions),
-            tuple(self.notes),
-            tuple(self.findings),
-            tuple(self.answers),
-            tuple(self.held),
-            tuple(self.released),
-            tuple(self.digests),
-            tuple(self.postponed),
-            tuple(self.shelves.values()),
-        )
 
 
 class Desk:
