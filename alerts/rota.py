@@ -65,6 +65,11 @@ def next_handover(rota: Rota, now: int, work_day: WorkDay) -> int | None:
     return None
 
 
+def next_edge(rota: Rota, now: int) -> int | None:
+    """Return an instant up to which nothing changes, ns > now; cheap, and often earlier than the next handover."""
+    return min((t for t in _edges(rota, now, now + DAY) if t > now), default=None)
+
+
 def _of_layer(layer: Layer, now: int, zone: ZoneInfo, work_day: WorkDay) -> Turn:
     today = to_datetime(now).astimezone(zone).date()
     for day in (today, today - timedelta(days=1)):

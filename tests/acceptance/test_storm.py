@@ -177,7 +177,7 @@ class Storm:
             due = begin + STORM_S * n / len(plan)
             while (now := time.monotonic()) < due or not n % 100:
                 for at, name in [one for one in dead if now >= one[0]]:
-                    service.start(name)
+                    start_again(service, name)
                     dead.remove((at, name))
                 if victims and now >= begin + victims[0][0]:
                     _at, name = victims.pop(0)
@@ -192,7 +192,7 @@ class Storm:
             reading = {"m": f"s{k}", "ts": time.time_ns() // 1_000_000, "v": 71 + e / 1000}
             lanes.publish(f"lane{e % LANES}", f"fs/v1/g{e}/d", json.dumps({"readings": [reading]}))
         for _at, name in dead:
-            service.start(name)
+            start_again(service, name)
         wait_for(lambda: lanes.acked >= len(plan), 60)
         lanes.close()
         for provider in self.providers.all:
@@ -229,6 +229,12 @@ class Storm:
             text = _markdown(signed)["markdown"]["content"]
             return providers.robot.shown[note.address][text], providers.robot.at.get((note.address, text))
         return 1, note.created  # the log
+
+
+def start_again(service, name):
+    """Start what was killed, unless it was revived meanwhile."""
+    if name not in service.programs or service.programs[name].poll() is not None:
+        service.start(name)
 
 
 def settled(service):

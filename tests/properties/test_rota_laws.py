@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alerts.rota import next_handover, on_duty, shifts
+from alerts.rota import next_edge, next_handover, on_duty, shifts
 from alerts.rota_days import WorkDays
 from core.time import DAY, HOUR, MINUTE, from_datetime, to_datetime
 from registry.rota import Layer, Override, Rota
@@ -87,6 +87,15 @@ def test_the_next_handover_is_the_first_moment_with_somebody_else(rota, now):
     assert at > now
     assert on_duty(rota, at, WORK_DAYS) != who
     assert on_duty(rota, at - 1, WORK_DAYS) == who
+
+
+@given(rotas(), MOMENTS)
+@settings(deadline=None, max_examples=60)
+def test_nothing_changes_before_the_next_edge(rota, now):
+    edge = next_edge(rota, now)
+    at = next_handover(rota, now, WORK_DAYS)
+    assert edge is None or edge > now
+    assert at is None or (edge is not None and edge <= at)
 
 
 @given(layers(), MOMENTS, ZONES)

@@ -247,3 +247,36 @@ def test_repeating_events_whole_days_and_strangers_in_somebodys_calendar():
 def test_what_is_no_calendar_is_refused():
     with pytest.raises(ValueError, match=r".+"):
         read(b"no calendar", 0, DAY, PEOPLE, zone="Asia/Shanghai")
+
+
+def test_the_desk_tells_whoever_is_on_duty_when_it_happens(town):
+    from fakes.town import RULES, events, up
+
+    from alerts.desk import Desk
+    from alerts.policy import Policy
+    from core.levels import Level
+
+    found, role, enterprise = town
+    layer = Layer("", date(2026, 1, 1), TurnUnit.DAY, (("pr1",), ("so1",)))
+    one = Rota("r", "", role, enterprise, 0, "Asia/Shanghai", (layer,))
+    desk = Desk((), Policy(), found, RULES, duty=RotaDuty(replace(found, rotas=(one,)), WORK_DAYS))
+    told = []
+    for hours in (0, 24, 48):
+        now = at("2026-01-01 12:00") + hours * HOUR
+        changes = desk.step(events(up(now, Level.YELLOW, rule=0, subject=1)), now)
+        told.append({note.recipient for note in changes.notes if note.step.startswith("raise")})
+        alert = changes.alerts[0]
+        _close(desk, alert.id, now + HOUR)
+    assert told == [{"pr1"}, {"so1"}, {"pr1"}]
+
+
+def _close(desk, id_, now):
+    from fakes.town import down, events
+
+    from alerts.changes import Command, CommandKind
+    from core.events import Events
+    from core.levels import Level
+
+    desk.step(events(down(now, Level.YELLOW)), now)
+    changes = desk.step(Events.empty(), now, [Command(now, CommandKind.CLOSE, id_, "li", "done", now)])
+    assert changes.answers[0].problem == ""
