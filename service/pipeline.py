@@ -25,6 +25,7 @@ from alerts.duty import Duty
 from alerts.policy import Policy
 from alerts.tree import Tree
 from core.batch import Batch
+from core.errors import FengsuiError
 from core.events import Events
 from core.time import seconds
 from detectors.bank import Bank
@@ -39,6 +40,13 @@ from storage.unit import Outcome
 
 log = structlog.get_logger("pipeline")
 T = TypeVar("T")
+
+# Counted up when what bank or facts keep changes its meaning: a version does not restore the state of another.
+FORMAT = 1
+
+
+class Refused(FengsuiError):
+    """A registry that cannot be taken over; the one in force stays in force."""
 
 
 class Source(Protocol):
@@ -136,10 +144,17 @@ class Pipeline:
     def _between_batches(self, now: int) -> None:
         catalog = self.inbox.catalog()
         if catalog is not None:
-            self.take_over(catalog, now)
+            self._reload(catalog, now)
         elif now >= self._checkpoint_due:
             self.checkpoint()
             self._checkpoint_due = now + seconds(self.terms.pace.checkpoint_s)
+
+    def _reload(self, catalog: Catalog, now: int) -> None:
+        try:
+            self.take_over(catalog, now)
+        except Refused as refused:
+            log.error("registry not taken over", error=str(refused))
+            self.metrics.catalog_loads.labels("refused").inc()
 
     # ── restart and reload ────────────────────────────────────────────────────
     def restore(self) -> int:
@@ -149,9 +164,7 @@ class Pipeline:
         """
         restored = self.store.restore()
         if restored.state is not None:
-            self.bank.restore(_part(restored.state, "bank/"))
-            self.source.order.restore(_part(restored.state, "order/"))
-            self.facts.restore(_part(restored.state, "facts/"))
+            self._become(restored.state, same_format=restored.meta.get("format") == FORMAT)
         self.seq, newest, n_replayed = restored.seq, restored.now, 0
         for entry in restored.log:
             for tick in entry.nows[:-1]:
@@ -165,13 +178,27 @@ class Pipeline:
         log.info("restored", seq=self.seq, replayed=n_replayed, from_checkpoint=restored.state is not None)
         return newest
 
+    def _become(self, state: Mapping[str, NDArray[np.generic]], *, same_format: bool) -> None:
+        self.source.order.restore(_part(state, "order/"))
+        if not same_format:
+            log.error(
+                "the state is of another version: detectors start fresh", see="docs/operations.md, Upgrade"
+            )
+            return
+        self.bank.restore(_part(state, "bank/"))
+        self.facts.restore(_part(state, "facts/"))
+
     def take_over(self, catalog: Catalog, now: int) -> None:
         """Go on under another registry.
 
         What the change of limits itself clears is committed as a unit of its own.  Then the state is
         checkpointed before the next batch, so that no part of the log is ever replayed under other limits.
+        Raises Refused, and changes nothing, when the registry contradicts itself (a negative deadband).
         """
-        events = self.bank.configure(self.terms.plan(catalog), now)
+        try:
+            events = self.bank.configure(self.terms.plan(catalog), now)
+        except ValueError as contradiction:
+            raise Refused(f"the registry cannot be watched as it is: {contradiction}") from contradiction
         self.desk.reload(
             catalog, self.bank.rules, self.terms.policy, tree=self.terms.tree, duty=self.terms.duty(catalog)
         )
@@ -187,7 +214,9 @@ class Pipeline:
         state = {f"bank/{name}": array for name, array in self.bank.snapshot().items()}
         state |= {f"order/{name}": array for name, array in self.source.order.snapshot().items()}
         state |= {f"facts/{name}": array for name, array in self.facts.snapshot().items()}
-        self._until_durable(lambda: self.store.checkpoint(self.seq, state, wait=wait))
+        self._until_durable(
+            lambda: self.store.checkpoint(self.seq, state, meta={"format": FORMAT}, wait=wait)
+        )
 
     def _until_durable(self, write: Callable[[], T]) -> T:
         """Try again, ever slower, until the database answers; meanwhile nothing is acknowledged (law 10)."""
