@@ -45,7 +45,7 @@ T = TypeVar("T")
 FORMAT = 1
 
 
-class Refused(FengsuiError):
+class RefusedError(FengsuiError):
     """A registry that cannot be taken over; the one in force stays in force."""
 
 
@@ -152,8 +152,8 @@ class Pipeline:
     def _reload(self, catalog: Catalog, now: int) -> None:
         try:
             self.take_over(catalog, now)
-        except Refused as refused:
-            log.error("registry not taken over", error=str(refused))
+        except RefusedError as refused:
+            log.error("registry not taken over", error=str(refused))  # noqa: TRY400 - an operator reads it
             self.metrics.catalog_loads.labels("refused").inc()
 
     # ── restart and reload ────────────────────────────────────────────────────
@@ -193,12 +193,12 @@ class Pipeline:
 
         What the change of limits itself clears is committed as a unit of its own.  Then the state is
         checkpointed before the next batch, so that no part of the log is ever replayed under other limits.
-        Raises Refused, and changes nothing, when the registry contradicts itself (a negative deadband).
+        Raises RefusedError, and changes nothing, when the registry contradicts itself (a negative deadband).
         """
         try:
             events = self.bank.configure(self.terms.plan(catalog), now)
         except ValueError as contradiction:
-            raise Refused(f"the registry cannot be watched as it is: {contradiction}") from contradiction
+            raise RefusedError(f"the registry cannot be watched as it is: {contradiction}") from contradiction
         self.desk.reload(
             catalog, self.bank.rules, self.terms.policy, tree=self.terms.tree, duty=self.terms.duty(catalog)
         )

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import FengsuiError
 from service.metrics import PipelineMetrics
-from service.pipeline import FORMAT, Pipeline, Refused, Terms
+from service.pipeline import FORMAT, Pipeline, RefusedError, Terms
 
 
 class Nothing:
@@ -41,7 +41,7 @@ def test_a_refused_registry_leaves_everything_as_it_was_and_is_counted():
 
 def test_at_the_start_a_refused_registry_is_an_error_for_people():
     made = pipeline(bank=Bank(), terms=terms())
-    with pytest.raises(Refused, match="deadband") as refused:
+    with pytest.raises(RefusedError, match="deadband") as refused:
         made.take_over("catalog", 1)
     assert isinstance(refused.value, FengsuiError)
 
