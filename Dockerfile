@@ -24,7 +24,9 @@ RUN /opt/fengsui/bin/pip install --constraint /tmp/constraints.txt .
 FROM python:3.11-slim-bookworm AS service
 RUN groupadd --gid 10001 fengsui \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/fengsui fengsui \
- && install -d -o fengsui -g fengsui -m 0750 /var/lib/fengsui
+ && install -d -o fengsui -g fengsui -m 0750 /var/lib/fengsui /town \
+ && install -d -o 10002 -g 10002 -m 0750 /users
+# /users is the gatekeeper's, which runs as the broker's user: a volume takes the owner of the folder that it covers.
 COPY --from=build /opt/fengsui /opt/fengsui
 ENV PATH=/opt/fengsui/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/fengsui
@@ -35,6 +37,6 @@ CMD ["--help"]
 # The official image runs as root and has no folder that another user could write: a volume takes this one's owner.
 FROM nats:2.12.1-alpine AS broker
 RUN addgroup -S -g 10002 nats && adduser -S -D -H -u 10002 -G nats nats \
- && install -d -o nats -g nats -m 0750 /data
+ && install -d -o nats -g nats -m 0750 /data /users
 USER 10002:10002
 CMD ["--config", "/etc/nats/nats.conf"]

@@ -18,13 +18,7 @@ keep grafana_database_password "$(random)"
 keep grafana_admin_password "$(random)"
 keep console_secret_key "$(random)$(random)"
 keep mqtt_password "$(random)"
-keep gateway_password "$(random)"
+# Whoever may connect and knows it can end the pipeline's session.
+keep mqtt_client_id "fengsui-$(random)"
 keep database_dsn "host=timescaledb dbname=fengsui user=fengsui password=$(value database_password)"
-# The pipeline reads what gateways publish; gateways publish and read nothing. Dots: MQTT's fs/v1/# is fs.v1.> to NATS.
-keep mqtt_users.conf "users = [
-  { user: fengsui, password: \"$(value mqtt_password)\" }
-  { user: gateway, password: \"$(value gateway_password)\"
-    permissions: { publish: [\"fs.v1.>\", \"v1.gateway.telemetry\"], subscribe: { deny: \">\" } } }
-]
-"
 echo "$folder: $(ls "$folder" | wc -l | tr -d ' ') secrets"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.broker_auth import ServiceUser, nats_users
 from service.config import find, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ def each(names=SERVICES):
 # ── the whole ─────────────────────────────────────────────────────────────────
 def test_everything_that_the_service_needs_is_there():
     assert set(SERVICES) == {
-        "nats", "timescaledb", "migrate", "grants", "pipeline", "notifier", "console", "prometheus", "grafana", "town",
+        "nats", "timescaledb", "migrate", "grants", "gatekeeper", "pipeline", "notifier", "console", "prometheus", "grafana", "town",
     }  # fmt: skip
 
 
@@ -78,7 +79,10 @@ def test_bases_are_pinned_by_tag_and_users_are_ordinary():
                 for service in SERVICES.values()
                 if service.get("build", {}).get("target") == target
             }
-            assert users == {uid}
+            # The gatekeeper is the broker's user in our image: only that one may read the list of users.
+            assert users - (
+                {SERVICES["nats"]["user"].partition(":")[0]} if target == "service" else set()
+            ) == {uid}
 
 
 @each()
@@ -119,8 +123,8 @@ def test_the_script_makes_every_secret_once(tmp_path):
     # The containers' users differ from the one who ran the script.
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o044 == 0o044 for path in folder.iterdir())
     assert files["database_password"] in files["database_dsn"]
-    assert files["mqtt_password"] in files["mqtt_users.conf"]
-    assert files["gateway_password"] in files["mqtt_users.conf"]
+    # Two installations that meet at one broker do not end each other's session, and nobody guesses it.
+    assert re.fullmatch(r"fengsui-[0-9a-f]{48}", files["mqtt_client_id"])
     passwords = [text for name, text in files.items() if name.endswith(("password", "key"))]
     assert len(set(passwords)) == len(passwords)
     assert min(map(len, passwords)) >= 32
@@ -131,6 +135,36 @@ def test_the_script_makes_every_secret_once(tmp_path):
 def make_secrets(folder):
     subprocess.run(["sh", str(ROOT / "deploy" / "secrets.sh"), str(folder)], check=True, capture_output=True)
     return folder
+
+
+# ── the list of users ─────────────────────────────────────────────────────────
+def test_broker_and_gatekeeper_share_the_list_and_the_user_and_nothing_else():
+    nats, gatekeeper = SERVICES["nats"], SERVICES["gatekeeper"]
+    with_users = {name for name, service in SERVICES.items() if "users:/users" in service.get("volumes", ())}
+    assert with_users == {"nats", "gatekeeper"}
+    assert nats["user"] == gatekeeper["user"]
+    assert not any(key in service for key in ("pid", "ipc", "network_mode") for service in SERVICES.values())
+    assert not set(nats["networks"]) & set(gatekeeper["networks"])
+    owner = nats["user"].partition(":")[0]
+    stages = DOCKERFILE.split(" AS ")
+    assert re.search(rf"install -d -o {owner} .*/users$", stage_of(stages, "service"), re.MULTILINE)
+    assert re.search(r"install -d -o nats .*/users$", stage_of(stages, "broker"), re.MULTILINE)
+    assert f"-u {owner} " in stage_of(stages, "broker")
+
+
+def stage_of(stages, name):
+    return next(stage for stage in stages if stage.startswith(name + "\n"))
+
+
+def test_the_pipeline_waits_for_the_list_that_the_gatekeeper_writes():
+    assert "gatekeeper" in SERVICES["pipeline"]["depends_on"]
+    # The broker itself does not: it serves gateways while the database is away.
+    assert "depends_on" not in SERVICES["nats"]
+    *_, looked_for, file = SERVICES["gatekeeper"]["healthcheck"]["test"]
+    assert file == SERVICES["gatekeeper"]["environment"]["FENGSUI_MQTT__USERS_FILE"]
+    assert looked_for in nats_users((), ServiceUser("fengsui", "hash"))
+    assert looked_for not in (ROOT / "deploy" / "nats" / "start.sh").read_text("utf-8")
+    assert file in (ROOT / "deploy" / "nats" / "start.sh").read_text("utf-8")
 
 
 # ── configuration ─────────────────────────────────────────────────────────────
@@ -147,10 +181,14 @@ def test_our_processes_accept_exactly_the_configuration_that_they_are_given(name
     config = load(find(env), env)
     if name != "town":
         assert config.database.dsn == (secrets / "database_dsn").read_text("utf-8")
+        assert config.mqtt.anonymous is False
     if name in ("pipeline", "town"):
         assert config.mqtt.host == "nats"
-        password = "mqtt_password" if name == "pipeline" else "gateway_password"
-        assert config.mqtt.password == (secrets / password).read_text("utf-8")
+    if name in ("pipeline", "gatekeeper"):
+        assert config.mqtt.username == "fengsui"
+        assert config.mqtt.password == (secrets / "mqtt_password").read_text("utf-8")
+    if name == "pipeline":
+        assert config.mqtt.client_id == (secrets / "mqtt_client_id").read_text("utf-8")
 
 
 def test_healthchecks_ask_the_ports_that_the_configuration_gives():
@@ -234,7 +272,9 @@ def test_grafana_finds_its_sources_and_its_dashboard():
     assert (ROOT / "dashboards" / "json" / Path(home).name).is_file()
 
 
-@pytest.mark.parametrize("script", ["deploy/secrets.sh", "deploy/timescaledb/10-roles.sh"])
+@pytest.mark.parametrize(
+    "script", ["deploy/secrets.sh", "deploy/nats/start.sh", "deploy/timescaledb/10-roles.sh"]
+)
 def test_scripts_are_valid_and_executable(script):
     subprocess.run(["sh", "-n", str(ROOT / script)], check=True)
     assert os.access(ROOT / script, os.X_OK)
