@@ -20,22 +20,18 @@ from alerts.notify.wecom_app.channel import WecomApp
 from alerts.notify.wecom_robot.channel import WecomRobot
 
 # kind, as in [channels.NAME] kind = "…"  ->  its class; the settings are its keyword arguments.
-KINDS: Mapping[str, Callable[..., Channel]] = {
-    "log": Log,
-    "webhook": Webhook,
-    "wecom_robot": WecomRobot,
-}
-# Complete, but service/config.py has no settings for them yet; with those, a line moves up.
-UNCONFIGURED: Mapping[str, Callable[..., Channel]] = {
+ALL: Mapping[str, Callable[..., Channel]] = {
     "aliyun_sms": AliyunSms,
     "dingtalk_robot": DingtalkRobot,
     "email": Email,
     "feishu_robot": FeishuRobot,
+    "log": Log,
     "tencent_sms": TencentSms,
+    "webhook": Webhook,
     "wechat_template": WechatTemplate,
     "wecom_app": WecomApp,
+    "wecom_robot": WecomRobot,
 }
-ALL: Mapping[str, Callable[..., Channel]] = {**KINDS, **UNCONFIGURED}
 
 
 def build(kind: str, client: httpx.AsyncClient, settings: Mapping[str, Any]) -> Channel:

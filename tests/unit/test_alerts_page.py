@@ -35,7 +35,7 @@ def test_the_page_names_every_channel_and_every_kind_of_error():
 
 @pytest.fixture
 def genuine(monkeypatch):
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (snippet,) = (one for one in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "def genuine" in one)
     names = {}
     exec(snippet, names)
     monkeypatch.setattr("time.time", lambda: 1_795_222_800.0)
