@@ -1,5 +1,7 @@
 """The laws of detectors/contract.py, held against every detector; a new one adds a line to SPECIMENS."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,6 +75,17 @@ def warm_anomaly():
     return detector
 
 
+def scored_bank():
+    """Limits, silence, and the general score past its warm-up. (Devices join series: tests/unit/test_bank_scores.py.)"""
+    keys = np.arange(1, N_SERIES, dtype=np.int32)
+    at = START - 1000 * SECOND + np.tile(np.arange(80), len(keys)) * SECOND
+    known = Batch.of(np.repeat(keys, 80), at, np.random.default_rng(0).uniform(40, 60, 80 * len(keys)))
+    everything = replace(plan(), scored=Watched.of(keys, rule=1, threshold=0.4))
+    made = Bank(everything, now=START)
+    made.step(known, START)
+    return made
+
+
 def methods_plan():
     """Every method on every series, each behind two limits; parameters that differ by series."""
     series = np.arange(1, N_SERIES, dtype=np.int32)
@@ -91,6 +104,7 @@ def methods_plan():
 SPECIMENS = {
     "methods": (lambda: Bank(methods_plan(), now=START), Bank),
     "anomaly": (warm_anomaly, Anomaly),
+    "scored": (scored_bank, Bank),
     "thresholds": (lambda: Bank(limits_plan(), now=START), Bank),
     "staleness": (
         lambda: Staleness(silences(), gateway_silences(), gateway_of=GATEWAY_OF, now=START),
