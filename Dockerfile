@@ -24,8 +24,10 @@ RUN /opt/fengsui/bin/pip install --constraint /tmp/constraints.txt .
 FROM python:3.11-slim-bookworm AS service
 RUN groupadd --gid 10001 fengsui \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/fengsui fengsui \
+ && groupadd --gid 10002 nats \
+ && useradd --uid 10002 --gid 10002 --no-create-home --home-dir /tmp nats \
  && install -d -o fengsui -g fengsui -m 0750 /var/lib/fengsui /town \
- && install -d -o 10002 -g 10002 -m 0750 /users
+ && install -d -o nats -g nats -m 0750 /users
 # /users is the gatekeeper's, which runs as the broker's user: a volume takes the owner of the folder that it covers.
 COPY --from=build /opt/fengsui /opt/fengsui
 ENV PATH=/opt/fengsui/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

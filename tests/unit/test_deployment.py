@@ -146,14 +146,17 @@ def test_broker_and_gatekeeper_share_the_list_and_the_user_and_nothing_else():
     assert not any(key in service for key in ("pid", "ipc", "network_mode") for service in SERVICES.values())
     assert not set(nats["networks"]) & set(gatekeeper["networks"])
     owner = nats["user"].partition(":")[0]
-    stages = DOCKERFILE.split(" AS ")
-    assert re.search(rf"install -d -o {owner} .*/users$", stage_of(stages, "service"), re.MULTILINE)
-    assert re.search(r"install -d -o nats .*/users$", stage_of(stages, "broker"), re.MULTILINE)
-    assert f"-u {owner} " in stage_of(stages, "broker")
+    for stage, user in (
+        ("service", rf"useradd --uid {owner} .* nats "),
+        ("broker", rf"adduser .* -u {owner} .* nats "),
+    ):
+        text = stage_of(stage)
+        assert re.search(user, text), stage
+        assert re.search(r"install -d -o nats -g nats .*/users$", text, re.MULTILINE), stage
 
 
-def stage_of(stages, name):
-    return next(stage for stage in stages if stage.startswith(name + "\n"))
+def stage_of(name):
+    return next(stage for stage in DOCKERFILE.split(" AS ") if stage.startswith(name + "\n"))
 
 
 def test_the_pipeline_waits_for_the_list_that_the_gatekeeper_writes():
