@@ -19,7 +19,8 @@ from detectors.expression import compile_expression, evaluate
 from detectors.fill import fill, shift
 from detectors.lookup import find, pack
 from detectors.methods import OPERATORS
-from detectors.rows import Floats, recur
+from detectors.rows import Floats
+from detectors.scans import recur
 
 _NEVER = np.iinfo(np.int64).max
 _METHODS = frozenset(OPERATORS)

@@ -30,7 +30,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     up, down = rows.climb(z, np.stack([lanes["up"], lanes["down"]]), lanes["cap"])
     lanes.set("up", rows.last(up))
     lanes.set("down", rows.last(down))
-    y: Floats = np.where(up >= down, up, -down)
+    y: Floats = np.copysign(np.maximum(up, down), up - down)
     return y
 
 

@@ -29,10 +29,10 @@ class Runs:
         if not len(batch):
             return cls(batch, batch.series, np.empty(0, np.intp), np.empty(0, np.intp))
         inner = np.flatnonzero(batch.series[1:] != batch.series[:-1])
-        start = np.empty(len(inner) + 1, np.intp)
-        start[0] = 0
-        np.add(inner, 1, out=start[1:])
-        count = np.diff(start, append=len(batch))
+        bounds = np.empty(len(inner) + 2, np.intp)
+        bounds[0], bounds[-1] = 0, len(batch)
+        np.add(inner, 1, out=bounds[1:-1])
+        start, count = bounds[:-1], bounds[1:] - bounds[:-1]
         return cls(batch, batch.series[start], start, count)
 
     def __len__(self) -> int:
@@ -40,9 +40,13 @@ class Runs:
 
     def pieces(self, most: int) -> Iterator[Runs]:
         """Yield the same rows in waves, a run at most once and with at most `most` rows in each, in order of time."""
+        longest = int(self.count.max(initial=0))
+        if longest <= most:
+            yield self
+            return
         yield Runs(self.batch, self.series, self.start, np.minimum(self.count, most))
         long = np.flatnonzero(self.count > most)
-        for done in range(most, int(self.count.max(initial=0)), most):
+        for done in range(most, longest, most):
             long = long[self.count[long] > done]
             rest = np.minimum(self.count[long] - done, most)
             yield Runs(self.batch, self.series[long], self.start[long] + done, rest)
@@ -65,5 +69,6 @@ class Frame:
     def of(cls, batch: Batch) -> Frame:
         """Return the frame of a batch; both halves are one object when every row is usable."""
         arrived = Runs.of(batch)
-        usable = ((batch.quality & QUALITY_MASK) != Quality.BAD) & ~np.isnan(batch.value)
+        usable = (batch.quality & QUALITY_MASK) != np.uint8(Quality.BAD)
+        usable &= batch.value == batch.value  # not NaN
         return cls(arrived, arrived if usable.all() else Runs.of(batch.take(usable)))

@@ -5,9 +5,8 @@
 The floor (in the unit of the series) is needed where most readings are equal. Unknown until 32 readings were seen.
 Of a sorted window no second sort is needed: deviations below and above the median are two sorted lists, so that
 MAD = (max_j min(med - s_j, s_j+16 - med) + min_j max(med - s_j, s_j+16 - med)) / 2. And MAD is never less than
-min(med - s_8, s_24 - med), which spares it for all readings that this already shows to be within the limits.
-A replaced reading moves an order statistic by at most one rank: bounds from one sorted window hold for the two next
-readings, and mostly show that these cannot be noticed, without sorting theirs.
+min(med - s_8, s_24 - med). A window without its oldest values bounds both for as long as the others stay in it:
+one sort mostly shows for several readings in a row that they are within the limits (quiet_range).
 Source: F. R. Hampel 1974; L. Davies and U. Gather 1993, "The identification of multiple outliers".
 """
 
@@ -17,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import WINDOW, Floats, History, Places, Rows
+from detectors.rows import OUTLIVED, WINDOW, Floats, History, Rows, Spared
 
 _HALF = WINDOW // 2
 _LOW, _HIGH = WINDOW // 4, WINDOW - WINDOW // 4
-CACHE = ("above", "below", "above_after", "below_after")
+CACHE = ("above", "below", "left")
 _SCALE = 1.4826  # makes MAD the standard deviation of a normal distribution
 
 
@@ -34,58 +33,50 @@ def mad_of_sorted(s: Floats, median: Floats) -> Floats:
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    x, floor = rows.value, rows.spread(lanes["floor"])
-    above, below, above_after, below_after = (lanes[name] for name in CACHE)
-    if not rows.in_rounds:
-        above[:] = above_after[:] = np.inf  # that layout does not look after the bounds
+    x, floor = rows.value, lanes.over(rows, "floor")
 
-    def judge(windows: Floats, here: Places, quiet: Floats, of: Places | None) -> Floats:
+    def floor_of(here: NDArray[np.intp]) -> Floats:
+        return floor[here] if floor.ndim else floor
+
+    def judge(windows: Floats, here: NDArray[np.intp]) -> Floats:
         s = windows[:, 0, :]
-        s.sort(axis=1)
-        median = s[:, _HALF - 1] + s[:, _HALF]
-        median *= 0.5
-        d = x[here] - median
-        least = np.minimum(median - s[:, _LOW], s[:, _HIGH] - median)
-        least *= _SCALE
-        np.maximum(least, floor[here], out=least)
-        y = d / least
-        # Windows that are not full compare false, and give NaN below.
-        full = np.flatnonzero(~(np.abs(y) < quiet))
-        if len(full):
-            mad = mad_of_sorted(s[full].T, median[full])
-            y[full] = d[full] / np.maximum(_SCALE * mad, floor[here][full])
-        if of is not None:
-            above[of], below[of] = quiet_range(s, 1, floor[here], quiet)
-            above_after[of], below_after[of] = quiet_range(s, 2, floor[here], quiet)
+        s.sort(axis=1)  # NaN last: a window that is not full has no median
+        median = 0.5 * (s[:, _HALF - 1] + s[:, _HALF])
+        spread = np.maximum(_SCALE * mad_of_sorted(s.T, median), floor_of(here))
+        y: Floats = np.where(np.isnan(s[:, -1]), UNKNOWN, (x[here] - median) / spread)
         return y
 
-    def calm(here: Places, quiet: Floats, of: Places) -> NDArray[np.bool_]:
-        is_calm = x[here] > above[of]
-        is_calm &= x[here] < below[of]
-        is_calm &= quiet > 0
-        above[of], below[of] = above_after[of], below_after[of]
-        above_after[of] = np.inf
-        return is_calm
+    def outline(s: Floats, here: NDArray[np.intp], quiet: Floats) -> tuple[Floats, Floats]:
+        return quiet_range(s, floor_of(here), quiet)
 
-    return rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.seen), lanes.quiet, calm)
+    above, below, left = (lanes[name] for name in CACHE)
+    spared = Spared(outline, lanes.quiet, above=above, below=below, left=left)
+    return rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.seen), spared)
 
 
-def quiet_range(s: Floats, replaced: int, floor: Floats, quiet: Floats) -> tuple[Floats, Floats]:
-    """Return between what a reading cannot be noticed after so many readings of a sorted window were replaced."""
-    low = 0.5 * (s[:, _HALF - 1 - replaced] + s[:, _HALF - replaced])
-    high = 0.5 * (s[:, _HALF - 1 + replaced] + s[:, _HALF + replaced])
-    bound = np.minimum(low - s[:, _LOW + replaced], s[:, _HIGH - replaced] - high)
-    bound *= _SCALE
-    np.maximum(bound, floor, out=bound)
-    bound *= quiet
-    return high - bound, low + bound
+def quiet_range(s: Floats, floor: Floats, quiet: Floats) -> tuple[Floats, Floats]:
+    """Return between what a reading is less than `quiet` from the median, whatever the OUTLIVED missing values are.
+
+    s float64[N, WINDOW] sorted windows, where inf stands for these values. With the missing values back, an order
+    statistic is at most so many ranks lower, and not higher.
+    """
+    low = 0.5 * (s[:, _HALF - 1 - OUTLIVED] + s[:, _HALF - OUTLIVED])
+    high = 0.5 * (s[:, _HALF - 1] + s[:, _HALF])
+    with np.errstate(invalid="ignore"):  # where a window is not full
+        bound = np.minimum(low - s[:, _LOW], s[:, _HIGH - OUTLIVED] - high)
+        bound *= _SCALE
+        np.maximum(bound, floor, out=bound)
+        bound *= quiet
+        high -= bound
+        low += bound
+    return high, low
 
 
 HAMPEL = Operator(
     "hampel",
     derive,
     params={"floor": UNKNOWN},
-    state={"above": np.inf, "below": 0.0, "above_after": np.inf, "below_after": 0.0},
+    state={"above": np.inf, "below": 0.0, "left": 0.0},
     cache=CACHE,
     n_rings=1,
     unit="MAD",

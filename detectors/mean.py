@@ -8,9 +8,10 @@ half of the window was seen. Duty cycle of welders: a window of 10 minutes (IEC 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import Floats, History, Places, Rows
+from detectors.rows import Floats, History, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
@@ -28,7 +29,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
         lanes.set(name, rows.last(after))
     t, window = rows.t * 1e-9, rows.spread(lanes["window_s"])
 
-    def judge(windows: Floats, here: Places, *_: object) -> Floats:
+    def judge(windows: Floats, here: NDArray[np.intp]) -> Floats:
         there = windows[:, 0] > (t[here] - window[here])[:, None]
         total = np.where(there, windows[:, 1], 0.0).sum(axis=1) + sums[0][here]
         time = np.where(there, windows[:, 2], 0.0).sum(axis=1) + sums[1][here]
@@ -36,7 +37,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
         return y
 
     history = History(lanes.ring, lanes.time("kept"), closes)
-    y = rows.over_windows(judge, np.column_stack([t, *sums]), history, lanes.exact)
+    y = rows.over_windows(judge, np.column_stack([t, *sums]), history)
     lanes.set("kept", lanes.time("kept") + rows.last(rows.total(closes)))
     return y
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from detectors.rows import Floats, Rows
 
 UNKNOWN = float("nan")
-_NO_LOW = np.float64(-np.inf)
 
 
 class Lanes:
@@ -111,11 +110,6 @@ class Lanes:
             return self._awake
         noticed = rows.any_of(beyond)
         return noticed if self._awake is None else noticed | self._awake
-
-    @property
-    def exact(self) -> Floats:
-        """Return the `quiet` that wants every result of a window exactly."""
-        return np.broadcast_to(_NO_LOW, len(self.seen))
 
     def opens(self, rows: Rows, every_s: str, *, parts: int = 1, offset_ns: int = 0) -> NDArray[np.bool_]:
         """Return which readings are the first in their slot of time; slots are 1/parts of `every_s` long."""

@@ -18,10 +18,12 @@ from core.batch import HISTORICAL
 from detectors.alarm import Samples
 from detectors.frame import Runs
 from detectors.operator import Lanes, Operator
-from detectors.rows import WINDOW, Floats, Rounds, Rows, Scans
+from detectors.rounds import Rounds
+from detectors.rows import WINDOW, Floats, Rows
+from detectors.scans import Scans
 
 N_SHARED = 3  # time, value and number of the last readings
-_TILE_ROWS = 16_384
+_TILE_ROWS = 32_768
 _SCAN_ROWS = 65_536
 _GATHERED = 512  # rows that are turned into columns at a time: the first-level cache holds them
 
@@ -94,7 +96,8 @@ class Pool:
             return
         short = np.flatnonzero(count <= longest)
         if len(short):
-            short = short[np.argsort(-count[short], kind="stable")]
+            # In 16 bits it is sorted by counting; longest is far less.
+            short = short[np.argsort((longest - count[short]).astype(np.uint16), kind="stable")]
             step = max(1024, _TILE_ROWS * len(short) // int(count[short].sum()))
             for tile in _even(len(short), step):
                 at = short[tile]

@@ -10,9 +10,10 @@ Days are those of China Standard Time. The margin is 10 % of the rated power by 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import WINDOW, Floats, History, Places, Rows
+from detectors.rows import WINDOW, Floats, History, Rows
 
 _DAY_S = 86_400.0
 _CHINA_NS = 8 * 3_600 * 1_000_000_000
@@ -26,7 +27,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     of_yesterday = rows.before(low, lanes["low"])
     keep = new_day & np.isfinite(of_yesterday)
 
-    def judge(windows: Floats, here: Places, *_: object) -> Floats:
+    def judge(windows: Floats, here: NDArray[np.intp]) -> Floats:
         s = windows[:, 0]
         n = WINDOW - np.isnan(s).sum(axis=1)
         s.sort(axis=1)
@@ -34,7 +35,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
         return np.where(n >= 3, learned, given[here])
 
     history = History(lanes.ring, lanes.time("kept"), keep)
-    idle = rows.over_windows(judge, of_yesterday[:, None], history, lanes.exact)
+    idle = rows.over_windows(judge, of_yesterday[:, None], history)
     margin = lanes.over(rows, "margin")
     on, off = x >= idle + margin, x < idle + 0.8 * margin
     works: Floats = rows.fill(on.astype(np.float64), on | off, lanes["works"])

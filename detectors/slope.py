@@ -10,16 +10,17 @@ Source: ordinary least squares.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import Floats, History, Places, Rows
+from detectors.rows import Floats, History, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     x, t = rows.value, rows.t * 1e-9
     window = rows.spread(lanes["window_s"])
 
-    def judge(windows: Floats, here: Places, *_: object) -> Floats:
+    def judge(windows: Floats, here: NDArray[np.intp]) -> Floats:
         age = windows[:, 0] - t[here, None]
         there = age >= -window[here, None]  # False where nothing was pushed yet
         age = np.where(there, age, 0.0)
@@ -34,7 +35,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
 
     keep = lanes.opens(rows, "window_s", parts=30)
     history = History(lanes.ring, lanes.time("kept"), keep)
-    y = rows.over_windows(judge, np.column_stack([t, x]), history, lanes.exact)
+    y = rows.over_windows(judge, np.column_stack([t, x]), history)
     lanes.set("kept", lanes.time("kept") + rows.last(rows.total(keep)))
     return y
 

@@ -7,9 +7,10 @@ of the median, and a step must last half of the window before it becomes the new
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.operator import UNKNOWN, Lanes, Operator
-from detectors.rows import WINDOW, Floats, History, Places, Rows
+from detectors.rows import WINDOW, Floats, History, Rows
 
 _ENOUGH = 8
 
@@ -17,7 +18,7 @@ _ENOUGH = 8
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     x = rows.value
 
-    def judge(windows: Floats, here: Places, *_: object) -> Floats:
+    def judge(windows: Floats, here: NDArray[np.intp]) -> Floats:
         s = windows[:, 0]
         n = WINDOW - np.isnan(s).sum(axis=1)
         s.sort(axis=1)  # NaN last
@@ -26,7 +27,7 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
         return np.where(n >= _ENOUGH, x[here] - median, UNKNOWN)
 
     keep = lanes.opens(rows, "window_s", parts=WINDOW)
-    y = rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.time("kept"), keep), lanes.exact)
+    y = rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.time("kept"), keep))
     lanes.set("kept", lanes.time("kept") + rows.last(rows.total(keep)))
     return y
 
