@@ -11,6 +11,9 @@ from core.batch import Batch
 from core.reject import Reject
 from ingest.settings import IngestSettings
 
+# A batch of no more than this is committed at once, whatever is in it.
+LEAST_BYTES = 65_536
+
 
 class Closed(StrEnum):
     """What closed a batch; a label of the metric."""
@@ -57,6 +60,7 @@ class Closing:
     def __init__(self, settings: IngestSettings) -> None:
         self.settings = settings
         self.closed: Counter[Closed] = Counter()
+        self._readings_per_byte = 0.0
         self.open(0.0)
 
     def open(self, now_s: float) -> None:
@@ -76,11 +80,24 @@ class Closing:
         """How many messages still fit."""
         return self.settings.batch_messages - self.n_messages
 
+    @property
+    def room_bytes(self) -> int:
+        """How many bytes still fit; so many that there are about `batch_readings` in the batch."""
+        most = self.settings.batch_bytes
+        if self._readings_per_byte:
+            most = min(most, max(LEAST_BYTES, int(self.settings.batch_readings / self._readings_per_byte)))
+        return most - self.n_bytes
+
+    def learn(self, n_readings: int, n_bytes: int) -> None:
+        """See what became of a batch: how many bytes a reading takes decides how many of them make the next one."""
+        if n_bytes:
+            self._readings_per_byte += 0.2 * (n_readings / n_bytes - self._readings_per_byte)
+
     def full(self) -> Closed | None:
         """Return what closes the batch whatever the time is."""
         if self.room <= 0:
             return Closed.COUNT
-        return Closed.BYTES if self.n_bytes >= self.settings.batch_bytes else None
+        return Closed.BYTES if self.room_bytes <= 0 else None
 
     def due(self, now_s: float) -> Closed | None:
         """Return what closes the batch when nothing more waits to be taken."""

@@ -43,6 +43,15 @@ class Feed(NamedTuple):
             return self.reply
         return self.filter.removesuffix("/up") + "/down" if self.filter.endswith("/up") else ""
 
+    def sender(self, topic: str) -> str:
+        """Return whose messages keep their order among each other, and have one share of a full queue."""
+        levels = topic.split("/")
+        if self.format == "native" and len(levels) == 4:
+            return levels[2]
+        if self.format == "sparkplug" and len(levels) > 3:
+            return f"{levels[1]}/{levels[3]}"
+        return self.parts(topic)["gateway"] or topic
+
     def parts(self, topic: str) -> dict[str, str]:
         """Return what a topic says under the names of this filter's levels."""
         levels = topic.split("/")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
+from paho.mqtt.client import topic_matches_sub
 
 from core.time import clock_ns
 from ingest.columns import Message, Presence, Reply
@@ -42,7 +43,7 @@ class Session:
     ) -> None:  # fmt: skip
         self.broker = broker
         self.filters = [Feed(*entry).subscription for entry in settings.filters]
-        self.inlet = Inlet(settings.queue_messages, settings.queue_bytes)
+        self.inlet = Inlet(settings.queue_messages, settings.queue_bytes, sender_of(settings.filters))
         self.statistics = Statistics()
         self._last_problem = "not connected yet"
         self._n_taken_over = 0
@@ -94,10 +95,12 @@ class Session:
         """Begin to connect."""
         self._thread.start()
 
-    def take(self, timeout_s: float = 0) -> Chunk | None:
+    def take(
+        self, timeout_s: float = 0, most_messages: int = 1 << 30, most_bytes: int = 1 << 60
+    ) -> Chunk | None:
         """Return what arrived, None if nothing did in time; wakes the network thread if it waits for room."""
         had_room = self.inlet.has_room
-        chunk = self.inlet.take(timeout_s)
+        chunk = self.inlet.take(timeout_s, most_messages, most_bytes)
         if chunk is not None and not had_room:
             self._wake()
         return chunk
@@ -175,6 +178,17 @@ class Session:
             "connections are taken over", closed=self._n_taken_over, client_id=self.broker.client_id,
             remedy="Stop the second pipeline, or give it another client_id; see also the broker's log.",
         )  # fmt: skip
+
+
+def sender_of(filters: Sequence[tuple[str, str] | Feed]) -> Callable[[str], str]:
+    """Return what says whose message it is, by its topic."""
+    feeds = [Feed(*entry) for entry in filters]
+
+    def sender(topic: str) -> str:
+        feed = next((feed for feed in feeds if topic_matches_sub(feed.subscription, topic)), None)
+        return feed.sender(topic) if feed else topic
+
+    return sender
 
 
 def full_jitter(attempt: int, min_s: float, max_s: float) -> float:

@@ -14,6 +14,7 @@ class IngestSettings:
     filters            by precedence; (topic filter, format) is short for a Feed of these.  NATS: the
                        `max_ack_pending` of all filters of a session together must stay below 65,536
     batch_messages, batch_bytes, flush_s   whichever comes first closes a batch
+    batch_readings     ... or about so many readings: what arrives during a commit waits for its end
     tick_s             a delivery at least this often, empty if nothing came
     historical_after_s in order, but older than this on arrival: recorded, nobody is paged
     future_tolerance_s, too_old_days   beyond these a reading is rejected
@@ -27,6 +28,7 @@ class IngestSettings:
         ("v1/gateway/telemetry", "thingsboard"),
     )
     batch_messages: int = 5_000
+    batch_readings: int = 25_000
     batch_bytes: int = 8_388_608
     flush_s: float = 0.02
     tick_s: float = 1.0

@@ -54,7 +54,6 @@ class Source:
         self.closing = Closing(settings)
         self._clock = clock
         self._ending = threading.Event()
-        self._rest: Chunk | None = None
         self._held: list[Chunk] = []
         self._unacknowledged: dict[int, Delivery] = {}
         self._n_deliveries = 0
@@ -143,12 +142,7 @@ class Source:
         return self._take(min(wait_s, 0.2))
 
     def _take(self, timeout_s: float) -> Chunk | None:
-        chunk, self._rest = self._rest, None
-        if chunk is None:
-            chunk = self.session.take(timeout_s)
-        if chunk is not None and len(chunk.messages) > self.closing.room:
-            chunk, self._rest = chunk.split(self.closing.room)
-        return chunk
+        return self.session.take(timeout_s, self.closing.room, self.closing.room_bytes)
 
     def _deliver(self, chunks: list[Chunk]) -> Delivery:
         messages: list[Message] = [message for chunk in chunks for message in chunk.messages]
@@ -156,6 +150,7 @@ class Source:
         admitted, turned_away = self.budgets.admit(messages, self.catalog, now)
         rows = self.decoder.decode(admitted, now)
         kept_out = [*turned_away, *self._refused(self.catalog)]
+        self.closing.learn(len(rows), sum(chunk.payload_bytes for chunk in chunks))
         self.skew.step(rows.heard, now)
         ordered = self.order.step(rows, self.catalog.gateway, now)
         self._n_deliveries += 1

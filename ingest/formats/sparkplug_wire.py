@@ -18,6 +18,7 @@ from ingest.formats.contract import Refusal
 
 # So many metrics of one message are read: no message may cost us more than 50 ms.
 MOST_METRICS = 4_000
+LARGEST_QUICK = 65_536
 MOST_PROPERTIES = 64
 MOST_FIELDS = 64
 
@@ -92,6 +93,8 @@ _float, _double = struct.Struct("<f").unpack, struct.Struct("<d").unpack
 
 def quick(data: bytes) -> Quick | None:
     """Return a usual data message taken apart, None for any other."""
+    if len(data) > LARGEST_QUICK:
+        return None
     head = _HEAD.match(data)
     if head is None:
         return None

@@ -4,8 +4,9 @@ import pytest
 
 from ingest.batcher import Closed, Closing
 from ingest.columns import Message
+from ingest.feed import Feed
 from ingest.inlet import Chunk, Inlet
-from ingest.session import full_jitter
+from ingest.session import full_jitter, sender_of
 from ingest.settings import IngestSettings
 
 SETTINGS = IngestSettings(batch_messages=10, batch_bytes=1000, flush_s=0.02, tick_s=1.0)
@@ -67,19 +68,63 @@ def test_the_inlet_is_full_by_messages_or_bytes_and_never_drops():
     inlet.put(chunk(9))
     assert not inlet.has_room
     assert len(inlet) == 18
-    assert len(inlet.take().messages) == 9
+    assert len(inlet.take(most_messages=9).messages) == 9
     assert inlet.has_room
     inlet.put(chunk(1, size=2000))
     assert not inlet.has_room
-    inlet.take()
-    inlet.take()
+    assert len(inlet.take(most_bytes=90).messages) == 9
+    assert len(inlet.take().messages) == 1
     assert (len(inlet), inlet.payload_bytes, inlet.take()) == (0, 0, None)
 
 
-def test_a_chunk_splits_without_loss():
-    head, rest = chunk(10).split(3)
-    assert [message.mid for message in head.messages + rest.messages] == list(range(10))
-    assert (head.payload_bytes, rest.payload_bytes) == (30, 70)
+def of(*topics, connection=None):
+    messages = [Message(topic, b"x", 0, mid=number) for number, topic in enumerate(topics)]
+    return Chunk(connection, messages, len(messages))
+
+
+def test_senders_take_turns_and_keep_their_own_order():
+    inlet = Inlet(100, 1000, sender=lambda topic: topic[0])
+    inlet.put(of("a1", "a2", "a3", "a4", "b1", "c1"))
+    inlet.put(of("b2"))
+    assert [message.topic for message in inlet.take(most_messages=4).messages] == ["a1", "b1", "c1", "a2"]
+    inlet.put(of("d1"))
+    assert [message.topic for message in inlet.take().messages] == ["b2", "a3", "d1", "a4"]
+
+
+def test_messages_of_two_connections_are_never_in_one_chunk():
+    inlet = Inlet(100, 1000, sender=lambda topic: topic[0])
+    inlet.put(of("a1", "b1", connection="old"))
+    inlet.put(of("a2", "c1", connection="new"))
+    taken = []
+    while (one := inlet.take()) is not None:
+        taken.append((one.connection, [message.topic for message in one.messages]))
+    assert [topics for _, topics in taken] == [["a1", "b1"], ["c1", "a2"]]
+    assert [connection for connection, _ in taken] == ["old", "new"]
+
+
+@pytest.mark.parametrize(
+    ("feed", "topic", "sender"),
+    [
+        (Feed("fs/v1/+/+", "native"), "fs/v1/gw/dev", "gw"),
+        (Feed("spBv1.0/#", "sparkplug"), "spBv1.0/g/DDATA/e/d", "g/e"),
+        (Feed("spBv1.0/#", "sparkplug"), "spBv1.0/g/NBIRTH/e", "g/e"),
+        (Feed("hj212/{gateway}/up", "hj212"), "hj212/gw/up", "gw"),
+        (Feed("tele/{device}/+", "tasmota"), "tele/d/SENSOR", "tele/d/SENSOR"),
+    ],
+)
+def test_whose_message_it_is(feed, topic, sender):
+    assert sender_of([feed])(topic) == sender
+
+
+def test_a_batch_is_cut_to_about_as_many_readings_as_wanted():
+    policy = closing()
+    policy.settings = IngestSettings(batch_readings=25_000)
+    assert policy.room_bytes == IngestSettings().batch_bytes
+    for _ in range(40):
+        policy.learn(1000, 8_000)
+    assert policy.room_bytes == pytest.approx(200_000, rel=0.01)
+    policy.add(3, 250_000, 100.0)
+    assert policy.full() is Closed.BYTES
 
 
 def test_pauses_grow_are_capped_and_spread():
