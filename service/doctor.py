@@ -207,6 +207,18 @@ def _channels(config: Config) -> Iterator[Finding]:
         yield _channel(f"channel {name}", channel)
     if set(config.channels) == {"log"}:
         yield Finding("channels", "only the log", "Define [channels.…] so that people hear of alerts")
+    else:
+        yield _links(config)
+
+
+def _links(config: Config) -> Finding:
+    """Messages carry links: do phones reach them, and do they answer without an account?"""
+    if not config.console.public_url:
+        remedy = "Set [console] public_url to the address under which phones reach the console"
+        return Finding("links in messages", f"{config.console_url}: this machine only", remedy)
+    if not config.console.secret_key:
+        return Finding("links in messages", "ask for an account", "Set [console] secret_key, the same for all processes")
+    return Finding("links in messages", f"{config.console_url}, signed, good for {config.console.link_hours:g} h")
 
 
 def _channel(what: str, channel: Channel) -> Finding:

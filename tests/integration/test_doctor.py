@@ -43,6 +43,19 @@ def test_nothing_is_there(config, tmp_path):
         assert not found[what].remedy, found[what]
 
 
+def test_links_in_messages(config, tmp_path):
+    robot = dataclasses.replace(config, channels={**config.channels, "robot": WecomRobot(key="k")})
+
+    def links(**console):
+        chosen = dataclasses.replace(robot, console=dataclasses.replace(config.console, **console))
+        return findings(chosen, tmp_path)["links in messages"]
+
+    assert "public_url" in links().remedy
+    assert "secret_key" in links(public_url="https://watch.example").remedy
+    assert not links(public_url="https://watch.example", secret_key="k" * 20).remedy
+    assert "links in messages" not in findings(config, tmp_path)
+
+
 def test_a_broker_that_takes_us_in(config, nats_broker, tmp_path):
     assert not findings(with_mqtt(config, nats_broker), tmp_path)["broker"].remedy
 
