@@ -217,8 +217,12 @@ def _links(config: Config) -> Finding:
         remedy = "Set [console] public_url to the address under which phones reach the console"
         return Finding("links in messages", f"{config.console_url}: this machine only", remedy)
     if not config.console.secret_key:
-        return Finding("links in messages", "ask for an account", "Set [console] secret_key, the same for all processes")
-    return Finding("links in messages", f"{config.console_url}, signed, good for {config.console.link_hours:g} h")
+        return Finding(
+            "links in messages", "ask for an account", "Set [console] secret_key, the same for all processes"
+        )
+    return Finding(
+        "links in messages", f"{config.console_url}, signed, good for {config.console.link_hours:g} h"
+    )
 
 
 def _channel(what: str, channel: Channel) -> Finding:
