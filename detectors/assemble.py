@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.events import SubjectKind
-from detectors.alarm import Limits
+from detectors.book import Limits
 from detectors.condition import Condition
 from detectors.lookup import find
 from detectors.methods import OPERATORS

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from core.batch import Batch
 from core.events import Events, Rule
 from core.time import SECOND
-from detectors.alarm import Alarms, Limits, Samples
+from detectors.alarm import Alarms, Samples
 from detectors.anomaly import Anomaly
 from detectors.assemble import build, carry, conditions_of, limits_of, tables_of
+from detectors.book import Limits
 from detectors.condition import Condition
 from detectors.contract import State
 from detectors.frame import Frame, Runs
