@@ -64,8 +64,9 @@ class Order:
         self._marks[newest] = np.maximum(self._marks[newest], batch.t[last])
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
-        """Return a copy of the marks."""
-        return {"marks": self._marks.copy()}
+        """Return a copy of the marks up to the last one; how much room lies behind depends on how they came."""
+        marked = np.flatnonzero(self._marks != NEVER)
+        return {"marks": self._marks[: marked[-1] + 1 if len(marked) else 0].copy()}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Become what `snapshot` saw."""
