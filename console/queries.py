@@ -184,7 +184,9 @@ def readings(series_id: int, start: datetime, end: datetime, *, most: int) -> li
 def evidence(alert_id: str) -> list[Row]:
     """Return what the raisings of an alert rest on, in order (service/evidence.py says what is in one)."""
     rows = _rows("SELECT document FROM evidence WHERE alert = %s ORDER BY seq", [alert_id])
-    return [document if isinstance(document := row["document"], dict) else json.loads(document) for row in rows]
+    return [
+        document if isinstance(document := row["document"], dict) else json.loads(document) for row in rows
+    ]
 
 
 def rollup(series_id: int, start: datetime, end: datetime, *, width: str, most: int) -> list[Row]:

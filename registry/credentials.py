@@ -170,7 +170,9 @@ def grants(connection: psycopg.Connection[Any], now: datetime) -> list[Grant]:
     """Return whom a broker lets in now, in a fixed order: valid credentials of gateways in service."""
     return [
         Grant(code, user_name(code, serial), bcrypt_, pbkdf2, shared, expires, tuple(devices))
-        for code, serial, bcrypt_, pbkdf2, shared, expires, devices in _rows(connection, _GRANTS, {"now": now})
+        for code, serial, bcrypt_, pbkdf2, shared, expires, devices in _rows(
+            connection, _GRANTS, {"now": now}
+        )
     ]
 
 

@@ -226,8 +226,7 @@ def _subjects(
         return Subject(enterprise, zh, area, areas[area], name, name_en, unit, place, en or zh)
 
     out = {
-        (SubjectKind.ENTERPRISE, id_): subject(id_, zh, en or zh)
-        for id_, zh, en, *_rest in rows.enterprises
+        (SubjectKind.ENTERPRISE, id_): subject(id_, zh, en or zh) for id_, zh, en, *_rest in rows.enterprises
     }
     for id_, code, enterprise, *_rest in rows.gateways:
         out[SubjectKind.GATEWAY, id_] = subject(enterprise, f"网关 {code}", f"Gateway {code}")

@@ -420,7 +420,9 @@ def check(config: Config, where: str) -> None:
     try:
         _ = config.rota.days
     except ValueError as error:
-        raise ConfigError(f"{where} [rota] work_days, rest_days", str(error), 'Write days as "2027-02-06"') from error
+        raise ConfigError(
+            f"{where} [rota] work_days, rest_days", str(error), 'Write days as "2027-02-06"'
+        ) from error
     url = config.console.public_url
     if url and not url.startswith(("http://", "https://")):
         raise ConfigError(

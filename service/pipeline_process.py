@@ -26,8 +26,8 @@ from service.pipeline import Pace, Pipeline, Terms
 from service.planning import plan_of
 from service.probe import Probe, serve
 from service.refusals import Connections, Refusals
-from service.rules import RuleFiles
 from service.routes import duty_of, tree_of
+from service.rules import RuleFiles
 from storage.alerts import memory as alert_memory
 from storage.maintenance import Keep
 from storage.store import Store
@@ -77,7 +77,8 @@ def work(config: Config, store: Store) -> None:
         signal.signal(number, lambda *_: source.stop())
     keeper.start()
     refusals.start()
-    log.info("working", series=int(catalog.active.sum()), open_alerts=sum(1 for alert in memory.alerts if not alert.closed), seq=pipeline.seq)
+    n_open = sum(not alert.closed for alert in memory.alerts)
+    log.info("working", series=int(catalog.active.sum()), open_alerts=n_open, seq=pipeline.seq)
     try:
         pipeline.run()
     finally:

@@ -23,7 +23,9 @@ FRAME = (
     b"##0140QN=20261121090000123;ST=31;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5;"
     b"CP=&&DataTime=20261121090000;a34013-Rtd=12.6,a34013-Flag=N&&5880\r\n"
 )
-ANSWER = b"##0087QN=20261121090000123;ST=91;CN=9014;PW=123456;MN=010000A8900016F000169DC0;Flag=4;CP=&&&&1F40\r\n"
+ANSWER = (
+    b"##0087QN=20261121090000123;ST=91;CN=9014;PW=123456;MN=010000A8900016F000169DC0;Flag=4;CP=&&&&1F40\r\n"
+)
 STATE = "spBv1.0/STATE/fengsui"
 
 
@@ -98,7 +100,10 @@ def test_data_before_a_birth_asks_its_node_for_one(broker):
     metric = b"\x10\x07\x65" + struct.pack("<f", 1.5)
     data = b"\x08\x80\x80\x8d\xf8\xdc\x9f\x34\x12" + bytes([len(metric)]) + metric + b"\x18\x05"
     feeds = (Feed("spBv1.0/+/+/+", "sparkplug"), Feed("spBv1.0/+/+/+/+", "sparkplug"))
-    with pipeline(broker, *feeds) as (_source, go, taken), gateway(broker, "spBv1.0/g/NCMD/e") as (client, heard):
+    with (
+        pipeline(broker, *feeds) as (_source, go, taken),
+        gateway(broker, "spBv1.0/g/NCMD/e") as (client, heard),
+    ):
         go.set()
         client.publish("spBv1.0/g/NDATA/e", data, qos=0)
         until(lambda: heard)
@@ -117,4 +122,7 @@ def test_our_presence_is_retained_and_our_going_is_told(broker):
                 until(lambda: retained)
                 assert retained[0] == (heard[0][0], True)
         until(lambda: len(heard) > 1)
-        assert json.loads(heard[-1][0]) == {"online": False, "timestamp": json.loads(heard[0][0])["timestamp"]}
+        assert json.loads(heard[-1][0]) == {
+            "online": False,
+            "timestamp": json.loads(heard[0][0])["timestamp"],
+        }

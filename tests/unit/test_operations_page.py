@@ -11,7 +11,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 def test_every_metric_is_documented_with_its_labels_and_every_documented_one_exists():
     written = {
         name: set(re.findall(r"`(\w+)`", labels))
-        for name, labels in re.findall(r"^\| `(fengsui_\w+)` \| \w+ \|([^|]*)\|", PAGE.read_text(), re.MULTILINE)
+        for name, labels in re.findall(
+            r"^\| `(fengsui_\w+)` \| \w+ \|([^|]*)\|", PAGE.read_text(), re.MULTILINE
+        )
     }
     ours = {}
     for metrics in (PipelineMetrics(), NotifierMetrics()):

@@ -34,7 +34,9 @@ def terms():
 
 
 def test_a_refused_registry_leaves_everything_as_it_was_and_is_counted():
-    made = pipeline(bank=Bank(), terms=terms(), desk=Nothing(), source=Nothing(), store=Nothing(), facts=Nothing())
+    made = pipeline(
+        bank=Bank(), terms=terms(), desk=Nothing(), source=Nothing(), store=Nothing(), facts=Nothing()
+    )
     made._reload("catalog", 1)
     assert made.metrics.catalog_loads.labels("refused")._value.get() == 1
 

@@ -191,7 +191,14 @@ def test_export_says_what_was_imported():
     held = held_after(TOML)
     defaults = dict.fromkeys(("physical_low", "physical_high", "grade"))
     defaults |= dict.fromkeys(("place", "model", "name_en"), "") | dict.fromkeys(("limits", "addresses"), ())
-    defaults |= {"dust_kind": "none", "dust_workers": 0, "lenient": False, "messages_per_s": 0, "shared_topics": False, "zone": "Asia/Shanghai"}
+    defaults |= {
+        "dust_kind": "none",
+        "dust_workers": 0,
+        "lenient": False,
+        "messages_per_s": 0,
+        "shared_topics": False,
+        "zone": "Asia/Shanghai",
+    }
     defaults |= {"mandatory": False}
     full = {kind: {key: {**defaults, **row} for key, row in rows.items()} for kind, rows in held.items()}
     again = read_toml(export_toml(full, addresses=True), "again.toml")
