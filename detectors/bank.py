@@ -193,7 +193,7 @@ class Bank:
         """Return the edges in runs of which none is very long, and note which channels are awake then."""
         pool_of = self._pool_of[runs.series]
         lane_of = self._lane_of[runs.series].astype(np.intp)
-        longest = 8 + int(runs.count.sum()) // 800
+        longest = 8 + int(runs.count.sum()) // 3200
         found: list[Samples] = []
         for n, pool in enumerate(self._pools):
             which = np.flatnonzero(pool_of == n)

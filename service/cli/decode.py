@@ -23,7 +23,7 @@ or hexadecimal, or base64), or a capture: JSON lines with the message in `raw` (
   fengsui decode capture.jsonl --json | jq .messages[].rejects
 
 [bold]A new vendor[/bold]
-  Write a mapping (docs/wire.md §9), try it here until the rows are right, then name it in a source of the configuration.
+  Write a mapping (docs/wire.md §9), try it here until the rows are right, then name it in the configuration.
 """
 
 
