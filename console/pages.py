@@ -23,6 +23,8 @@ from console.scope import Scope, scope_of
 from core.time import from_datetime
 
 _NOTE_CHARS = 500
+# Handling, feedback and review have more to say than one note: they are asked for on the command line.
+_ASKED_HERE = frozenset({CommandKind.ACK, CommandKind.CLOSE})
 
 
 @require_GET
@@ -111,7 +113,7 @@ def ask(request: HttpRequest, alert_id: str) -> HttpResponse:
     if not who.may_act:
         raise PermissionDenied
     kind, note = request.POST.get("kind", ""), request.POST.get("note", "").strip()[:_NOTE_CHARS]
-    if kind not in set(CommandKind):
+    if kind not in _ASKED_HERE:
         messages.error(request, _("Choose acknowledge or close."))
     elif kind == CommandKind.CLOSE and not note:
         messages.error(request, _("To close an alert, write what was found and done."))
