@@ -44,7 +44,8 @@ def postgres_server(tmp_path_factory):
     server.stop()
 
 
-QUICK_POSTGRES = {"fsync": "off", "shared_buffers": "128MB", "full_page_writes": "off"}
+# A database in which autovacuum is at work cannot be dropped by the service's role.
+QUICK_POSTGRES = {"fsync": "off", "shared_buffers": "128MB", "full_page_writes": "off", "autovacuum": "off"}
 
 
 @pytest.fixture(scope="session")
