@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from msgspec import DecodeError
-from msgspec.json import Decoder
-
 from core.batch import Quality
 from core.reject import Reason
 from ingest.columns import ABSENT, Columns, Message, Reply
@@ -41,7 +38,6 @@ class MappingFormat:
             names.own |= load_names(feed.names).own
         self.places = Places(names)
         self._pattern = Feed(self.mapping.topic, "") if "{" not in feed.filter else feed
-        self._json = Decoder().decode
 
     def decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
         """Put what the open message says into the columns."""
@@ -70,10 +66,7 @@ class MappingFormat:
         return parts
 
     def _body(self, payload: bytes) -> Any:
-        try:
-            body = self._json(payload)
-        except (DecodeError, UnicodeDecodeError, RecursionError):
-            body = parse_json(payload)
+        body = parse_json(payload)
         return stripped(body) if self.mapping.strip_keys and _SPACED.search(payload) else body
 
     def _has_readings(self, body: Any) -> bool:
@@ -135,6 +128,7 @@ class MappingFormat:
         self, one: ListOf, record: Any, *, t: int, quality: Quality, origin: Origin, readings: Readings
     ) -> None:
         for _names, member in walk(record, one.each):
+            readings.columns.spend(1, readings.gateway)
             name = find(member, one.name)
             with Refusing(readings.columns, readings.gateway):
                 if not isinstance(name, str):

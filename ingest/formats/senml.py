@@ -66,7 +66,7 @@ class SenmlFormat:
             open_readings: dict[int, Readings] = {}
             for record, base in _records(pack):
                 with refusing:
-                    columns.spend(6, refusing.gateway)
+                    columns.spend(4, refusing.gateway)
                     device, signal = _split(base.name, record.get("n", ""), parts["device"])
                     origin = self._find(parts["gateway"], device)
                     readings = open_readings.get(origin.device.id)

@@ -134,13 +134,16 @@ def _second(kind: str, rest: str) -> Meaning | None:
 
 def _take_status(status: dict[str, Any], prefix: str, t: int, *, readings: Readings) -> None:
     for name, raw, valid in _leaves(status, prefix):
+        if raw is None:
+            readings.columns.spend(1, readings.gateway)
+            continue
         readings.take(name, raw, t, Quality.GOOD if valid else Quality.BAD)
 
 
 def _leaves(
     node: Any, prefix: str, *, valid: bool = True, depth: int = 0
-) -> Iterator[tuple[str, bool | int | float, bool]]:
-    """Yield the numbers below a status by their paths, and whether their part says that it is valid."""
+) -> Iterator[tuple[str, bool | int | float | None, bool]]:
+    """Yield the numbers below a status by their paths, and whether their part says that it is valid; None for parts."""
     if isinstance(node, list):
         node = {str(place): one for place, one in enumerate(node[:64]) if isinstance(one, dict)}
     if not isinstance(node, dict) or depth > MOST_DEPTH:
@@ -150,6 +153,7 @@ def _leaves(
         if key in _SYSTEM:
             continue
         if isinstance(value, dict | list):
+            yield prefix, None, valid
             yield from _leaves(value, f"{prefix}{key}/", valid=valid, depth=depth + 1)
         elif isinstance(value, bool | int | float):
             yield f"{prefix}{key}", value, valid

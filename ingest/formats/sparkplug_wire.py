@@ -17,7 +17,7 @@ from core.reject import Reason
 from ingest.formats.contract import Refusal
 
 # So many metrics of one message are read: no message may cost us more than 50 ms.
-MOST_METRICS = 4_000
+MOST_METRICS = 2_500
 LARGEST_QUICK = 65_536
 MOST_PROPERTIES = 64
 MOST_FIELDS = 64
@@ -79,12 +79,17 @@ class Quick(NamedTuple):
     metrics: list[tuple[bytes, ...]]
 
 
-_FIXED = {1: 8, 5: 4}
 _VARINT = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
 _HEAD = re.compile(rb"\x08([\x80-\xff]{5}[\x00-\x7f])")
 _METRIC = re.compile(
     rb"(\x12[\x02-\x7f]\x10([\x80-\xff]{0,4}[\x00-\x7f])(?:\x18([\x80-\xff]{5}[\x00-\x7f]))?(?:\x20([\x01-\x0b]))?"
     rb"(?:\x65(.{4})|\x69(.{8})|\x70([\x00\x01])|\x50(" + _VARINT + rb")|\x58(" + _VARINT + rb")))",
+    re.DOTALL,
+)
+# What is behind the name of a usual metric: alias, time, type, and the value by its kind.
+_NAMED = re.compile(
+    rb"(?:\x10(" + _VARINT + rb"))?(?:\x18(" + _VARINT + rb"))?(?:\x20([\x01-\x0b]))?"
+    rb"(?:\x65(.{4})|\x69(.{8})|\x70([\x00\x01])|\x50(" + _VARINT + rb")|\x58(" + _VARINT + rb"))",
     re.DOTALL,
 )
 _TAIL = re.compile(rb"\x18([\x80-\xff]?[\x00-\x7f])")
@@ -146,10 +151,10 @@ def read(data: bytes) -> Payload:
     """Return a message; raises Refusal where it is not protobuf of that shape."""
     t, seq = 0, -1
     metrics: list[Metric] = []
-    for number, value in _fields(data):
+    for number, value in _fields(data, MOST_METRICS + MOST_FIELDS):
         if number == 2 and isinstance(value, bytes):
             if len(metrics) >= MOST_METRICS:
-                raise Refusal(Reason.BAD_SHAPE, f"more than {MOST_METRICS} metrics")
+                raise Refusal(Reason.TOO_LARGE, f"more than {MOST_METRICS} metrics")
             metrics.append(_metric(value))
         elif number == 1 and isinstance(value, int):
             t = value
@@ -158,23 +163,34 @@ def read(data: bytes) -> Payload:
     return Payload(t, seq, metrics)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield (field number, varint as int or anything else as bytes)."""
-    place, end = 0, len(data)
+def _fields(data: bytes, most: int) -> Iterator[tuple[int, int | bytes]]:
+    """Yield (field number, varint as int or anything else as bytes) of at most so many fields."""
+    place, end, left = 0, len(data), most
     while place < end:
+        left -= 1
+        if left < 0:
+            raise Refusal(Reason.TOO_LARGE, f"more than {most} fields")
         key = data[place]
         place += 1
         if key > 0x7F:
             key, place = _varint(data, place - 1)
         kind = key & 7
-        if kind == 0:
-            value, place = _varint(data, place)
-            yield key >> 3, value
-            continue
-        n = _FIXED.get(kind)
-        if kind == 2:
-            n, place = _varint(data, place)
-        if n is None or place + n > end:
+        if kind == 5:
+            n = 4
+        elif kind == 1:
+            n = 8
+        elif kind in (0, 2):
+            n = data[place] if place < end else 0x80
+            if n > 0x7F:
+                n, place = _varint(data, place)
+            else:
+                place += 1
+            if kind == 0:
+                yield key >> 3, n
+                continue
+        else:
+            raise Refusal(Reason.BAD_SHAPE, f"byte {place}: no protobuf")
+        if place + n > end:
             raise Refusal(Reason.BAD_SHAPE, f"byte {place}: no protobuf")
         yield key >> 3, data[place : place + n]
         place += n
@@ -194,11 +210,35 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
 
 
 def _metric(data: bytes) -> Metric:
+    return _usual_metric(data) or _any_metric(data)
+
+
+def _usual_metric(data: bytes) -> Metric | None:
+    """Return a metric as births have them, name first and value last; None for any other."""
+    if len(data) < 2 or data[0] != 0x0A or data[1] > 0x7F:
+        return None
+    match = _NAMED.fullmatch(data, 2 + data[1])
+    if match is None:
+        return None
+    alias, t, datatype, single, double, boolean, integer, long = match.groups(b"")
+    kind = datatype[0] if datatype else 0
+    value: float | bool
+    if single:
+        value = float(_float(single)[0])
+    elif double:
+        value = float(_double(double)[0])
+    elif boolean:
+        value = bool(boolean[0])
+    else:
+        value = signed(unsigned(integer or long), kind)
+    name = _text(data[2 : 2 + data[1]])
+    return Metric(name, unsigned(alias) if alias else -1, unsigned(t), kind, value=value)
+
+
+def _any_metric(data: bytes) -> Metric:
     known: dict[int, int | bytes] = {}
     value: Any = None
-    for count, (number, field) in enumerate(_fields(data)):
-        if count > MOST_FIELDS:
-            raise Refusal(Reason.BAD_SHAPE, f"a metric with more than {MOST_FIELDS} fields")
+    for number, field in _fields(data, MOST_FIELDS):
         if number < 10:
             known[number] = field
         elif number <= 19:
@@ -236,16 +276,14 @@ def _value(number: int, field: int | bytes, datatype: int) -> Any:
 def _quality(properties: int | bytes) -> Quality:
     """Return what the property Quality says: 192 good, 0 bad, 500 stale."""
     names, values = [], []
-    for count, (number, field) in enumerate(_fields(_bytes(properties))):
-        if count >= MOST_PROPERTIES:
-            break
+    for number, field in _fields(_bytes(properties), 2 * MOST_PROPERTIES):
         if number == 1:
             names.append(_text(field))
         elif number == 2:
             values.append(_bytes(field))
     if "Quality" not in names[: len(values)]:
         return Quality.GOOD
-    found = dict(_fields(values[names.index("Quality")]))
+    found = dict(_fields(values[names.index("Quality")], MOST_FIELDS))
     code = _int(found.get(3, found.get(4, 192)))
     return {192: Quality.GOOD, 0: Quality.BAD, 500: Quality.BAD}.get(code, Quality.UNCERTAIN)
 

@@ -66,6 +66,9 @@ class TasmotaFormat:
             with Refusing(columns, origin.gateway):
                 t = as_instant(body["Time"], origin.zone) if "Time" in body else ABSENT
                 for name, raw in _leaves(body):
+                    if raw is None:
+                        columns.spend(1, origin.gateway)
+                        continue
                     unit = body.get(_UNITS.get(name.rpartition("/")[2], ""), "")
                     readings.take(name, raw, t, unit=unit if isinstance(unit, str) else "")
             readings.close()
@@ -86,12 +89,13 @@ def assume(name: str) -> Meaning | None:
 
 
 def _leaves(node: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers and states below an object by their paths."""
+    """Yield the numbers and states below an object by their paths, and None for each object."""
     for key, value in node.items():
         name = f"{prefix}{key}"
         if key in _ABOUT or depth > MOST_DEPTH:
             continue
         if isinstance(value, dict):
+            yield name, None
             yield from _leaves(value, name + "/", depth + 1)
         elif isinstance(value, list):
             for place, one in enumerate(value[:64]):

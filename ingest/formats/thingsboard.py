@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 from core.reject import Reason
 from ingest.columns import ABSENT, Columns, Message
 from ingest.feed import Feed
-from ingest.formats.contract import Refusal, Refusing, as_time, brief, parse_json
+from ingest.formats.contract import Refusal, Refusing, as_time, brief, parse_json, some
 from ingest.formats.names import MOST_CACHED, Channels, load_names
 from ingest.formats.place import Origin, Places
 from ingest.instant import LARGEST
@@ -120,7 +120,9 @@ class ThingsBoardFormat:
             if not isinstance(body, dict):
                 raise Refusal(Reason.BAD_SHAPE, f'{brief(body)}: expected {{"device": [...]}}')
             for name, entries in body.items():
-                with Refusing(columns, self.places.owner(gateway)):
+                owner = self.places.owner(gateway)
+                with Refusing(columns, owner):
+                    columns.spend(8, owner)
                     origin = self.places.find(gateway, name)
                     if not isinstance(entries, list):
                         detail = f"{brief(name)}: {brief(entries)}, expected an array"
@@ -144,7 +146,7 @@ def _take_entries(entries: Iterable[Any], origin: Origin, columns: Columns) -> N
     refusing = Refusing(columns, origin.gateway)
     for entry in entries:
         with refusing:
-            columns.spend(2, origin.gateway)
+            columns.spend(1, origin.gateway)
             if not isinstance(entry, dict):
                 raise Refusal(Reason.BAD_SHAPE, f'{brief(entry)}: expected {{"ts": ms, "values": {{...}}}}')
             values, ts = entry.get("values", entry), entry.get("ts") if "values" in entry else None
@@ -157,12 +159,11 @@ def _take_entries(entries: Iterable[Any], origin: Origin, columns: Columns) -> N
 
 
 def _take_value(signal: str, raw: Any, t: int, origin: Origin, columns: Columns) -> None:
-    columns.spend(3, origin.gateway)
+    columns.spend(2, origin.gateway)
     try:
         series, meaning = origin.channels[signal]
     except KeyError:
-        names = ", ".join(sorted(origin.device.series)[:8]) or "no signal at all"
-        detail = f"{brief(signal)}: the device has {names}"
+        detail = f"{brief(signal)}: the device has {some(origin.device.series)}"
         raise Refusal(Reason.UNKNOWN_SERIES, detail) from None
     value = meaning.value(raw)
     if value is not None:

@@ -20,6 +20,9 @@ def decode(
     ] = None,
     *,
     rounds: Annotated[int, typer.Option(help="Each case is run so often; the best counts.", min=1)] = 7,
+    worst: Annotated[
+        bool, typer.Option("--worst", help="What the worst messages cost instead, in ms.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Readings per second and core, from the messages' bytes to checked columns; without broker and database.
@@ -29,9 +32,11 @@ def decode(
     from rich.console import Console
 
     from service.bench import decode as bench_decode
+    from service.bench import worst as bench_worst
     from service.bench.report import emit
 
-    known = bench_decode.names()
+    known = list(bench_worst.MESSAGES) if worst else bench_decode.names()
+    run = bench_worst.run if worst else bench_decode.run
     chosen = cases or known
     for case in chosen:
         if case not in known:
@@ -40,5 +45,5 @@ def decode(
     with Console(stderr=True).status("…") as status:
         for case in chosen:
             status.update(case)
-            results += list(bench_decode.run([case], rounds=rounds))
+            results += list(run([case], rounds=rounds))
     emit(results, as_json=as_json, title="fengsui bench decode")
