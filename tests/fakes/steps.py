@@ -3,7 +3,7 @@
 import sys
 
 
-def steps(function, *arguments):
+def steps_of(function, *arguments):
     """Return (lines of Python executed, result).  What C code does inside one line counts as that line."""
     n = 0
 

@@ -264,3 +264,12 @@ def test_stop_says_whether_gentleness_sufficed(tmp_path):
         time.sleep(0.01)
     assert not process.stop(child, signal.SIGTERM, patience_s=0.2)
     assert child.poll() is not None
+
+
+def test_in_a_hurry_a_child_that_does_not_listen_is_not_waited_for():
+    """Its patience is far longer than a test may last."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    with child:
+        child.stdout.readline()
+        assert not process.stop(child, signal.SIGTERM, patience_s=3600, hurry=lambda: True)

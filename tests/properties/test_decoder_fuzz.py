@@ -7,7 +7,7 @@ import json
 import tracemalloc
 
 import pytest
-from fakes.steps import steps
+from fakes.steps import steps_of
 
 from ingest.columns import MOST_FAULTS
 from service.bench import worst
@@ -32,7 +32,7 @@ def test_a_small_run_finds_nothing():
 def test_the_worst_message_costs_a_bounded_number_of_steps_and_16_mib(name):
     decoder, message = worst.prepared(name)
     assert len(message.payload) <= worst.LARGEST
-    n, rows = steps(decoder.decode, [message], message.arrived)
+    n, rows = steps_of(decoder.decode, [message], message.arrived)
     assert n < MOST_STEPS
     assert len(rows.rejects) <= MOST_FAULTS + 1
     assert not any("bug of ours" in reject.detail for reject in rows.rejects)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from time import process_time
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from fakes.steps import steps_of
 from fakes.town import CONTACTS, COUNTY, RULES, STREET, SUBJECTS, VILLAGE, catalog, contact, events, up
 
 from alerts.desk import Desk
@@ -235,7 +235,8 @@ def test_who_is_on_duty_is_asked_and_asked_again_when_that_may_change():
     assert len(asked) - n < 10
 
 
-def test_a_thousand_routes_cost_microseconds():
+def test_a_thousand_routes_cost_no_more_than_a_few():
+    """Decided by masks of bits and not route by route."""
     lines = [
         f"- match: {{enterprise: E{n}, rule: 'D-*', level: '>=yellow'}}\n  to: [{{contact: fire}}]"
         for n in range(999)
@@ -245,7 +246,5 @@ def test_a_thousand_routes_cost_microseconds():
     router = Router(directory(), Policy(), tree)
     known = SUBJECTS[SubjectKind.SERIES, 1]
     facts = router.facts_of("D-02", Level.RED, known, "", dq=False)
-    start = process_time()
-    for _ in range(1000):
-        tree.take(facts, NOON, CHINA)
-    assert process_time() - start < 0.1
+    tree.take(facts, NOON, CHINA)  # what a rule's code matches is found out once
+    assert steps_of(tree.take, facts, NOON, CHINA)[0] < 200
