@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,41 +11,29 @@ from numpy.typing import NDArray
 
 from core.events import Rule, SubjectKind
 from core.time import seconds
+from detectors.anomaly import Watched as Scored
+from detectors.enlist_learning import charts_of, scored_of
 from detectors.expression import Expression, compile_expression
-from detectors.methods import OPERATORS
+from detectors.methods import LEARNING, OPERATORS
+from detectors.pca import Devices
 from detectors.plan import Conditions, Derived, Plan, Thresholds
 from detectors.rulebook import Raise, RuleText, base_of
+from detectors.watched import Watched, falls_under, limit_of, number, numbered
 
 _MIN_GAP_S = 60.0
 _METHODS = frozenset(OPERATORS)
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A device that rules may be about.
-
-    series    signal -> primary key of the series; a numbered signal (`bearing_temperature_2`) falls under its base
-    period_s  signal -> how often a sample is expected, 0 = on change
-    overrides "D-06.upper" or, of a limit that has no name, "D-01.orange" -> the value for this device
-    facts     those of its signals that are facts: they hold until the next sample, whatever a rule says
-    """
-
-    id: int
-    profile: str
-    series: Mapping[str, int]
-    period_s: Mapping[str, float] = field(default_factory=dict)
-    overrides: Mapping[str, float] = field(default_factory=dict)
-    facts: frozenset[str] = frozenset()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Enlisted:
-    """What rules and devices make: for `Plan.rules`, `.derived`, `.inputs` and `.conditions`."""
+    """What rules and devices make: for the fields of `Plan` of the same names."""
 
     rules: tuple[Rule, ...]
     derived: tuple[Derived, ...]
     inputs: tuple[Derived, ...]
     conditions: tuple[Conditions, ...]
+    scored: Scored
+    devices: Devices
 
 
 def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: int = 0) -> Enlisted:
@@ -54,20 +41,30 @@ def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: 
     of_profile: dict[str, list[Watched]] = {}
     for device in devices:
         of_profile.setdefault(device.profile, []).append(device)
-    derived, inputs, conditions = [], _Inputs(), []
+    derived, inputs, conditions, learning = [], _Inputs(), [], []
     for row, rule in enumerate(rules, first_row):
-        subjects = [d for profile in rule.of for d in of_profile.get(profile, ()) if _is_set(rule, d)]
-        if rule.when is None:
+        subjects = [d for profile in rule.of for d in of_profile.get(profile, ()) if falls_under(rule, d)]
+        if rule.method in LEARNING:
+            learning.append((row, rule, subjects))
+        elif rule.when is None:
             derived += _single(rule, row, subjects)
         else:
             conditions += _several(rule, row, subjects, inputs)
     tables, at = inputs.tables()
-    placed = [replace(c, inputs={name: at[n] for name, n in c.inputs.items()}) for c in conditions]
-    return Enlisted(tuple(_said(rule) for rule in rules), tuple(derived), tables, tuple(placed))
+    return Enlisted(
+        rules=tuple(_said(rule) for rule in rules),
+        derived=tuple(derived),
+        inputs=tables,
+        conditions=tuple(
+            replace(c, inputs={name: at[n] for name, n in c.inputs.items()}) for c in conditions
+        ),
+        scored=scored_of(learning, rules),
+        devices=charts_of(learning),
+    )
 
 
 def with_rules(plan: Plan, rules: Sequence[RuleText], devices: Iterable[Watched]) -> Plan:
-    """Return the plan with these rules for these devices added."""
+    """Return a plan of limits and silences with these rules for these devices added."""
     made = enlist(rules, devices, first_row=len(plan.rules))
     return replace(
         plan,
@@ -75,6 +72,8 @@ def with_rules(plan: Plan, rules: Sequence[RuleText], devices: Iterable[Watched]
         derived=(*plan.derived, *made.derived),
         inputs=(*plan.inputs, *made.inputs),
         conditions=(*plan.conditions, *made.conditions),
+        scored=made.scored,
+        devices=made.devices,
     )
 
 
@@ -90,32 +89,6 @@ def _said(rule: RuleText) -> Rule:
         version=rule.version,
         data_quality=rule.quality,
     )
-
-
-def number(rule: RuleText, device: Watched, value: float | str) -> float:
-    """Return a number of a rule for a device: the number itself, or its parameter's value there."""
-    if isinstance(value, str):
-        return device.overrides.get(f"{rule.code}.{value}", rule.parameters[value])
-    return value
-
-
-def numbered(device: Watched, signal: str) -> tuple[str, ...]:
-    """Return a signal and those of its name with a number, as far as the device has them."""
-    wanted = re.compile(re.escape(signal) + r"(_[1-9]\d?)?")
-    return tuple(sorted(s for s in device.series if wanted.fullmatch(s)))
-
-
-def limit_of(rule: RuleText, device: Watched, entry: Raise) -> float:
-    """Return a limit for a device: its parameter there, or the device's own number for this level."""
-    if isinstance(entry.limit, str):
-        return number(rule, device, entry.limit)
-    name = rule.limit_name(entry)
-    return device.overrides.get(f"{rule.code}.{name}", entry.limit) if name in rule.numbers else entry.limit
-
-
-def _is_set(rule: RuleText, device: Watched) -> bool:
-    """Return whether the device says every parameter that has no default."""
-    return not any(np.isnan(number(rule, device, name)) for name in rule.parameters)
 
 
 def _gap_s(device: Watched, signal: str) -> float:

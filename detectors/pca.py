@@ -25,12 +25,16 @@ from detectors.pca_instants import Pending, Rows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Devices:
-    """D devices: device, rule int32[D] · level uint8[D] · signals int32[D, C], series; 0 = fewer than C signals."""
+    """D devices: device, rule int32[D] · level uint8[D] · signals int32[D, C], series; 0 = fewer than C signals.
+
+    threshold float64[D]: how many times its limit the statistic must reach
+    """
 
     device: NDArray[np.int32]
     rule: NDArray[np.int32]
     level: NDArray[np.uint8]
     signals: NDArray[np.int32]
+    threshold: Floats
 
     def __post_init__(self) -> None:
         """Raise ValueError when a series is named twice or a device has fewer than two signals."""
@@ -44,7 +48,7 @@ class Devices:
     def none(cls) -> Devices:
         """Return no devices."""
         nobody = np.empty(0, np.int32)
-        return cls(nobody, nobody, np.empty(0, np.uint8), np.empty((0, 1), np.int32))
+        return cls(nobody, nobody, np.empty(0, np.uint8), np.empty((0, 1), np.int32), np.empty(0))
 
 
 class Pca:
@@ -93,7 +97,7 @@ class Pca:
             level=old.level[gone],
             kind=SubjectKind.DEVICE,
             subject=old.device[gone],
-            limit=np.ones(len(gone)),
+            limit=old.threshold[gone],
             now=now,
         )
 
@@ -121,6 +125,9 @@ class Pca:
         given: dict[str, Any] = dict(state)
         tuning = {f.name: v for f, v in zip(fields(Tuning), given["tuning"].tolist(), strict=True)}
         self._tuning = Tuning(**{**tuning, "learn": int(tuning["learn"]), "hold": int(tuning["hold"])})
+        given.setdefault(
+            "devices.threshold", np.ones(len(given["devices.device"]))
+        )  # older checkpoints have none
         self._place_devices(Devices(**{f.name: given[f"devices.{f.name}"].copy() for f in fields(Devices)}))
         self._pending = Pending.restored(given, "pending.")
         self._memory = chart.Memory.restored(given, "memory.")
@@ -137,7 +144,9 @@ class Pca:
     def _round(self, rows: Rows, at: NDArray[np.intp]) -> Events:
         """Take one row of each of these devices; return what changed."""
         lane, t, live = rows.device[at], rows.t[at], rows.live[at]
-        ratio, leads = chart.advance(self._memory, lane, rows.x[at], self._tuning)
+        ratio, leads = chart.advance(
+            self._memory, lane, rows.x[at], self._tuning, self._devices.threshold[lane]
+        )
         active = self._memory.alarm[lane]
         said = self._edges.move(lane, active, t, live)
         return self._events(lane[said], ratio[said], leads[said], t=t[said], live=live[said])
@@ -162,7 +171,7 @@ class Pca:
             t=t,
             since=self._edges.since[lane],
             value=ratio,
-            limit=np.ones(len(lane)),
+            limit=devices.threshold[lane],
             historical=~live,
         )
 

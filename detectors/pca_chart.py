@@ -143,9 +143,12 @@ class Memory:
 
 
 def advance(
-    memory: Memory, lane: NDArray[np.intp], x: Floats, tuning: Tuning
+    memory: Memory, lane: NDArray[np.intp], x: Floats, tuning: Tuning, threshold: Floats | float = 1.0
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """Take one row x[L, C] of different devices; return its ratio (NaN while learning) and the signal that leads."""
+    """Take one row x[L, C] of different devices; return its ratio (NaN while learning) and the signal that leads.
+
+    Each alarm is held against its device's `threshold`[L]: the formulas above have ratio / threshold for ratio.
+    """
     m = memory.take(lane)
     x = np.clip(x, -BIGGEST, BIGGEST)
     learns = m.rows < tuning.learn
@@ -157,7 +160,7 @@ def advance(
         _learn(m, x, learns, tuning)
     y = m.gain * m.deviation
     ratio = np.where(learns, np.nan, _ratio(m, y))
-    _move(m, ratio, tuning)
+    _move(m, ratio / threshold, tuning)
     slow = np.where(learns, np.maximum(tuning.slow, 1.0 / (m.rows + 1.0)), tuning.slow * ~m.alarm)
     m.mean += slow[:, None] * (x - m.mean)
     m.rows += learns

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ import yaml
 
 from core.errors import RuleError
 from core.levels import Level
-from detectors.expression import UNITS_S, Expression, ExpressionError, compile_expression
-from detectors.methods import OPERATORS
+from detectors.expression import Expression, ExpressionError, compile_expression
+from detectors.methods import LEARNING, OPERATORS
+from detectors.rulefile import Reader
 
 SHIPPED = Path(__file__).parent / "rules"
 # A parameter without a default that would be right for anybody.
 PER_DEVICE = "per device"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+# Whatever the device measures, of methods that learn what is usual.
+ANY = "*"
 _RULE_KEYS = frozenset({
     "id", "title", "of", "signal", "method", "with", "when", "parameters", "unit", "raise", "advice", "source",
-    "verified", "quality", "max_age",
+    "verified", "quality", "max_age", "on",
 })  # fmt: skip
 _RAISE_KEYS = frozenset({"level", "above", "below", "deadband", "on_delay", "off_delay"})
 
@@ -51,6 +53,7 @@ class RuleText:
     method    and `with_`, its parameters (numbers or names of parameters), for a rule about one signal
     when      a compiled expression, for a rule about several
     parameters  name -> default; a device may override each. NaN: only devices that say it fall under the rule
+    on        whether it is in force for devices that do not say so themselves
     max_age_s for so long a sample stands for its signal, 0: three of its periods, or until the next where it has none
     where     file and line · version: hash of everything that decides
     """
@@ -73,14 +76,15 @@ class RuleText:
     source: str = ""
     verified: bool = False
     quality: bool = False
+    on: bool = True
     max_age_s: float = 0.0
     version: str = ""
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """Return the signals that the rule reads."""
+        """Return the signals that the rule reads by name."""
         if self.when is None:
-            return (self.signal,)
+            return () if self.signal == ANY else (self.signal,)
         plain = [
             name for name in self.when.names if name not in self.when.calls and name not in self.parameters
         ]
@@ -93,7 +97,7 @@ class RuleText:
 
     @property
     def numbers(self) -> Mapping[str, float]:
-        """Return everything that a device may override, with its default; NaN where there is none."""
+        """Return every number that a device may override, with its default; NaN where there is none."""
         limits = {
             self.limit_name(entry): entry.limit
             for entry in self.raises
@@ -101,74 +105,10 @@ class RuleText:
         }
         return {**limits, **self.parameters}
 
-
-class _Reader:
-    """A YAML file as nodes that know their line."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        try:
-            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise RuleError(
-                f"{path}:{line}", f"not YAML: {error.problem}", "Correct the indentation or quote the text"
-            ) from error
-
-    def fail(self, node: yaml.Node | None, problem: str, remedy: str) -> RuleError:
-        line = node.start_mark.line + 1 if node is not None else 1
-        return RuleError(f"{self.path}:{line}", problem, remedy)
-
-    def mapping(
-        self, node: yaml.Node | None, allowed: Iterable[str] | None, what: str
-    ) -> dict[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
-            raise self.fail(node, f"{what} must be a mapping", "Write `key: value` lines")
-        found: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            if allowed is not None and key.value not in allowed:
-                raise self.fail(
-                    key, f"{what} has no key `{key.value}`", f"Use one of: {', '.join(sorted(allowed))}"
-                )
-            if key.value in found:
-                raise self.fail(key, f"`{key.value}` is there twice", "Delete one of them")
-            found[key.value] = value
-        return found
-
-    def sequence(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            raise self.fail(
-                node, f"{what} must be a list with at least one entry", "Write `- …` lines or [a, b]"
-            )
-        return list(node.value)
-
-    def text(self, node: yaml.Node | None, what: str) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-            raise self.fail(
-                node, f"{what} must be text", "Write it on one line, in quotes if it has `:` or `#`"
-            )
-        return str(node.value).strip()
-
-    def number(self, node: yaml.Node, what: str) -> float:
-        """Return a number; with a unit of time, seconds."""
-        text = self.text(node, what)
-        if match := _DURATION.fullmatch(text):
-            return float(match[1]) * UNITS_S[match[2]]
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise self.fail(
-                node, f"{what} is `{text}`, a number was expected", "Write 70, 0.5, or a time as `60 s`"
-            )
-        return value
-
-    def flag(self, node: yaml.Node, what: str) -> bool:
-        text = self.text(node, what)
-        if text not in {"true", "false"}:
-            raise self.fail(node, f"{what} is `{text}`", "Write true or false")
-        return text == "true"
+    @property
+    def settings(self) -> Mapping[str, float]:
+        """Return everything that a device may say of the rule: `on` (0 or 1) and its numbers."""
+        return {"on": float(self.on), **self.numbers}
 
 
 def base_of(signal: str) -> str:
@@ -184,7 +124,7 @@ def read_pack(path: Path, units: Mapping[str, str]) -> tuple[RuleText, ...]:
         raise RuleError(
             str(path), f"cannot be read: {error.strerror}", "Give the path of a rule pack"
         ) from error
-    reader = _Reader(path, text)
+    reader = Reader(path, text)
     top = reader.mapping(reader.root, {"pack", "rules"}, "a rule pack")
     pack = reader.text(top.get("pack"), "`pack`")
     rules = [_Rule(reader, node, pack, units).read() for node in reader.sequence(top.get("rules"), "`rules`")]
@@ -212,7 +152,7 @@ def shipped() -> list[Path]:
 class _Rule:
     """One rule while it is read."""
 
-    def __init__(self, reader: _Reader, node: yaml.Node, pack: str, units: Mapping[str, str]) -> None:
+    def __init__(self, reader: Reader, node: yaml.Node, pack: str, units: Mapping[str, str]) -> None:
         self.reader, self.node, self.pack, self.units = reader, node, pack, units
         self.keys = reader.mapping(node, _RULE_KEYS, "a rule")
         self.code = reader.text(self._need("id"), "`id`")
@@ -237,6 +177,7 @@ class _Rule:
             "source": reader.text(self._need("source"), "`source`"),
             "verified": reader.flag(keys["verified"], "`verified`") if "verified" in keys else False,
             "quality": reader.flag(keys["quality"], "`quality`") if "quality" in keys else False,
+            "on": reader.flag(keys["on"], "`on`") if "on" in keys else True,
         }
         if "max_age" in keys:
             made["max_age_s"] = reader.number(keys["max_age"], "`max_age`")
@@ -245,6 +186,8 @@ class _Rule:
             self._raise(n, parameters, "when" in keys)
             for n in reader.sequence(self._need("raise"), "`raise`")
         )
+        if made.get("method") in LEARNING:
+            self._learns(made["raises"])
         # Words and advice decide nothing; everything else does.
         decides = repr([self.code, made["raises"], parameters, self._text_of("when"), made.get("signal"),
                         made.get("method"), made.get("with_"), made.get("max_age_s")])  # fmt: skip
@@ -284,17 +227,23 @@ class _Rule:
     def _one_signal(self, parameters: Mapping[str, float]) -> dict[str, Any]:
         reader = self.reader
         signal = reader.text(self.keys["signal"], "`signal`")
-        self._known(signal, self.keys["signal"])
         method = reader.text(self.keys["method"], "`method`") if "method" in self.keys else "value"
-        if method not in OPERATORS:
-            raise self._fail("method", f"names no method `{method}`", f"Use one of: {', '.join(OPERATORS)}")
-        unit = OPERATORS[method].unit.replace("{x}", self.units[base_of(signal)])
-        if self._text_of("unit") != unit:
-            said = self._text_of("unit")
+        known = [*OPERATORS, *LEARNING]
+        if method not in known:
+            raise self._fail("method", f"names no method `{method}`", f"Use one of: {', '.join(known)}")
+        if (signal == ANY and method not in LEARNING) or (signal != ANY and method == "multivariate"):
             raise self._fail(
-                "unit", f"is written in `{said}`, but {method} of {signal} is in `{unit}`",
-                f"Convert the limits and write `unit: {unit}`, or choose the signal that is measured in `{said}`",
+                "signal", f"takes {method} of `{signal}`",
+                "`*` is for anomaly and multivariate, and multivariate always takes all signals",
             )  # fmt: skip
+        if signal != ANY:
+            self._known(signal, self.keys["signal"])
+        if method in LEARNING:
+            self._unit(LEARNING[method], method, signal)
+            if "with" in self.keys:
+                raise self._fail("with", f"gives {method} numbers", "Delete `with`: it learns them")
+            return {"signal": signal, "method": method, "with_": {}}
+        self._unit(OPERATORS[method].unit.replace("{x}", self.units[base_of(signal)]), method, signal)
         operator = OPERATORS[method]
         given = (
             reader.mapping(self.keys["with"], operator.params, f"`with` of {method}")
@@ -306,6 +255,23 @@ class _Rule:
         if missing:
             raise self._fail("with", f"does not say {', '.join(missing)} of {method}", "Add it under `with:`")
         return {"signal": signal, "method": method, "with_": with_}
+
+    def _unit(self, unit: str, method: str, signal: str) -> None:
+        """Refuse limits that are written in another unit than the statistic's."""
+        if (said := self._text_of("unit")) != unit:
+            raise self._fail(
+                "unit", f"is written in `{said}`, but {method} of {signal} is in `{unit}`",
+                f"Convert the limits and write `unit: {unit}`, or choose the signal that is measured in `{said}`",
+            )  # fmt: skip
+
+    def _learns(self, raises: Sequence[Raise]) -> None:
+        """Refuse what alarms of methods that learn do not have."""
+        one = raises[0]
+        if len(raises) > 1 or not one.high or one.deadband or one.on_delay_s or one.off_delay_s:
+            raise self._fail(
+                "raise", "has levels, deadbands or delays, and its method has its own",
+                "Write one entry: `- {level: blue, above: threshold}`",
+            )  # fmt: skip
 
     def _several(self, parameters: Mapping[str, float]) -> dict[str, Any]:
         node = self.keys["when"]

@@ -8,7 +8,8 @@
         input_series: {hopper_temperature: "65x2 70x5 _x3 59x70"}
         expect: [{at: 40 s, raise: red}, {at: 710 s, clear: red}]
 
-`a+bxn` is a, a+b, … n more times; `axn` is a and n more of it; `_` is no sample, `_xn` n+1 of them.
+`a+bxn` is a, a+b, … n more times; `axn` is a and n more of it; `_` is no sample, `_xn` n+1 of them. Beyond promtool's,
+`(a b c)xn` is the group and n more of it: what has a rhythm.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ from core.events import Events, Kind
 from core.levels import Level
 from core.time import SECOND, seconds
 from detectors.bank import Bank
-from detectors.enlist import Watched, enlist
+from detectors.enlist import with_rules
 from detectors.expression import UNITS_S, Expression, compile_expression
 from detectors.methods import OPERATORS
 from detectors.plan import Plan
 from detectors.rulebook import RuleText
+from detectors.watched import Watched
 
 SHOWS = frozenset({"raising", "not_quite", "clearing", "unknown"})
 _START = 1_767_225_600 * SECOND  # 2026-01-01T00:00Z
 _VALUES = re.compile(r"(?P<first>_|-?\d+(?:\.\d+)?)(?P<step>[+-]\d+(?:\.\d+)?)?(?:x(?P<more>\d+))?")
+_WORD = re.compile(r"\((?P<group>[^()]*)\)x(?P<times>\d+)|(?P<word>\S+)")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
 
 
@@ -125,7 +128,11 @@ def _seconds(text: str) -> float:
 
 def expand(text: str) -> Iterator[float]:
     """Yield the values of promtool's notation; raises ValueError."""
-    for word in text.split():
+    for part in _WORD.finditer(text):
+        if part["word"] is None:
+            yield from list(expand(part["group"])) * (int(part["times"]) + 1)
+            continue
+        word = part["word"]
         match = _VALUES.fullmatch(word)
         if match is None:
             raise ValueError(f"`{word}` is no value; write 70, 70x5, 60+1x10 or _x3")
@@ -159,13 +166,8 @@ def _play(case: Case, rule: RuleText) -> Events:
         period_s={signal: case.interval_s for signal in signals if signal not in case.on_change},
         overrides=case.overrides,
     )
-    made = enlist([rule], [device])
-    plan = Plan(
-        rules=made.rules,
-        derived=made.derived,
-        inputs=made.inputs,
-        conditions=made.conditions,
-        gateway_of=np.ones(len(signals) + 1, np.int32),
+    plan = with_rules(
+        Plan(gateway_of=np.ones(len(signals) + 1, np.int32)), [replace(rule, on=True)], [device]
     )
     columns = [
         (keys[signal], _START + seconds(case.interval_s) * n, value)

@@ -158,12 +158,16 @@ class Watch:
 class Rules:
     """What is detected beside the limits of the registry (docs/rules.md).
 
-    shipped  the packs dust, power and quality that come with the service
+    shipped  the packs anomaly, dust, power and quality that come with the service
     packs    rule packs of your own, YAML files; read again whenever one changes. `fengsui rules check` tries them
+    on       rules that are off as they come and shall be in force everywhere, ["A-01"]; a device has the last word
+    off      rules that shall not be in force, but where a device says so: "D-21.on" = 1
     """
 
     shipped: bool = True
     packs: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

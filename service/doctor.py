@@ -16,7 +16,7 @@ from core.errors import RuleError
 from core.time import SECOND, clock_ns
 from service.config import Config
 from service.config_channel import Channel, Email, LogChannel
-from service.rules import packs_of, read_rules, unknown_parameters
+from service.rules import packs_of, rules_of, unknown_parameters
 from service.status import addresses, ready
 
 OLDEST_POSTGRES = 14
@@ -153,7 +153,7 @@ def _tables(connection: psycopg.Connection) -> Finding:
 def _parameters(config: Config, connection: psycopg.Connection) -> Iterator[Finding]:
     """Look for numbers of devices that no rule asks for: the registry does not know the rules."""
     try:
-        rules = read_rules(packs_of(config.rules))
+        rules = rules_of(config.rules)
     except RuleError:
         return
     names = [row[0] for row in connection.execute("SELECT DISTINCT parameter FROM registry_deviceparameter")]
@@ -174,7 +174,7 @@ def _extension(connection: psycopg.Connection) -> Finding:
 
 def _rules(config: Config) -> Iterator[Finding]:
     try:
-        rules = read_rules(packs_of(config.rules))
+        rules = rules_of(config.rules)
     except RuleError as error:
         yield Finding("rules", f"{error.where}: {error.problem}", error.remedy)
     else:

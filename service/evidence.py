@@ -12,7 +12,7 @@ import psycopg
 from core.events import SubjectKind
 from core.levels import Level
 from core.time import DAY, MINUTE, to_datetime
-from detectors.rulebook import RuleText
+from detectors.rulebook import ANY, RuleText
 from registry.catalog import Catalog, Device
 from storage import evidence
 from storage.evidence import Due
@@ -72,6 +72,8 @@ def _series(one: Due, rule: RuleText | None, device: Device | None) -> list[int]
     if rule is None or device is None:
         return [one.series] if one.series else []
     known = {**device.series, **device.facts}
+    if rule.signal == ANY:
+        return sorted(device.series.values())
     names = re.compile("|".join(rf"{re.escape(signal)}(_[1-9]\d?)?" for signal in rule.signals))
     return [key for name, key in sorted(known.items()) if names.fullmatch(name)]
 

@@ -11,9 +11,10 @@ import numpy as np
 from core.events import Rule
 from core.levels import Level
 from core.time import SECOND, seconds
-from detectors.enlist import Watched, with_rules
+from detectors.enlist import with_rules
 from detectors.plan import Plan, Silences, Thresholds
 from detectors.rulebook import RuleText
+from detectors.watched import Watched
 from registry.catalog import Catalog
 from service.config import Watch
 
@@ -62,7 +63,14 @@ def watched(catalog: Catalog) -> Iterator[Watched]:
             period_s={signal: float(catalog.period[key]) / SECOND for signal, key in device.series.items()},
             overrides=catalog.parameters.get(device.id, {}),
             facts=frozenset(device.facts),
+            switches=frozenset(s for s, key in device.series.items() if _is_switch(catalog, key)),
         )
+
+
+def _is_switch(catalog: Catalog, key: int) -> bool:
+    """Return whether a series can only be 0 or 1: a share is measured in something."""
+    span = float(catalog.physical_low[key]), float(catalog.physical_high[key])
+    return not catalog.unit[key] and span == (0.0, 1.0)
 
 
 def _own(catalog: Catalog, watch: Watch) -> Plan:

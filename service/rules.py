@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from core.errors import RuleError
 from detectors.bank import Bank
-from detectors.enlist import Watched, with_rules
+from detectors.enlist import with_rules
 from detectors.plan import Plan
 from detectors.rulebook import RuleText, read_packs, shipped
+from detectors.watched import Watched
 from registry.signals import catalogue
 from registry.words import Profile
 from service.config import Rules
@@ -47,10 +49,32 @@ def read_rules(paths: Sequence[Path]) -> tuple[RuleText, ...]:
     return rules
 
 
+def rules_of(chosen: Rules) -> tuple[RuleText, ...]:
+    """Return the rules of the chosen packs, switched as chosen; raises RuleError, also for a code that no rule has."""
+    rules = read_rules(packs_of(chosen))
+    if unknown := sorted({*chosen.on, *chosen.off} - {rule.code for rule in rules}):
+        raise RuleError("[rules]", f"no rule is {', '.join(unknown)}", "`fengsui rules show` lists them")
+    return switched(rules, chosen)
+
+
+def switched(rules: Iterable[RuleText], chosen: Rules) -> tuple[RuleText, ...]:
+    """Return rules that are in force where the configuration says so; `off` has the last word."""
+    return tuple(
+        replace(rule, on=(rule.on or rule.code in chosen.on) and rule.code not in chosen.off)
+        for rule in rules
+    )
+
+
 def _try_out(rules: Sequence[RuleText], profiles: Sequence[str]) -> None:
     """Put the rules into a bank, for one device of each profile that has every signal there is."""
-    series = {name: key for key, name in enumerate(catalogue(), 1)}
-    devices = [Watched(id_, profile, series) for id_, profile in enumerate(profiles, 1)]
+    names = list(catalogue())
+    devices = [
+        Watched(
+            n, profile, {name: n * len(names) + k for k, name in enumerate(names)}, dict.fromkeys(names, 1.0)
+        )
+        for n, profile in enumerate(profiles, 1)
+    ]
+    rules = [replace(rule, on=True) for rule in rules]
     for rule in rules:
         try:
             Bank(with_rules(Plan(), [rule], devices))
@@ -66,7 +90,7 @@ def _try_out(rules: Sequence[RuleText], profiles: Sequence[str]) -> None:
 
 def unknown_parameters(rules: Iterable[RuleText], names: Iterable[str]) -> list[str]:
     """Return those of these names (D-01.upper) that no rule has."""
-    known = {f"{rule.code}.{name}" for rule in rules for name in rule.numbers}
+    known = {f"{rule.code}.{name}" for rule in rules for name in rule.settings}
     return sorted(set(names) - known)
 
 
@@ -78,7 +102,7 @@ class RuleFiles:
     """
 
     def __init__(self, chosen: Rules, metrics: PipelineMetrics) -> None:
-        self._paths, self._metrics = packs_of(chosen), metrics
+        self._chosen, self._paths, self._metrics = chosen, packs_of(chosen), metrics
         self._stamps = self._look()
         self.rules = self._first()
 
@@ -89,7 +113,7 @@ class RuleFiles:
             return False
         self._stamps = stamps
         try:
-            rules = read_rules(self._paths)
+            rules = switched(read_rules(self._paths), self._chosen)
         except RuleError as error:
             self._refused(error, "the rules in force stay")
             return False
@@ -111,7 +135,7 @@ class RuleFiles:
                 self._refused(error, "this pack is left out")
             else:
                 good.append(path)
-        return rules
+        return switched(rules, self._chosen)
 
     def _refused(self, error: RuleError, so: str) -> None:
         self._metrics.rule_loads.labels("failed").inc()

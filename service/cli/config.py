@@ -47,10 +47,10 @@ def check_config(file: File = None) -> None:
     from service.cli.route import holes_of
     from service.config import find, load
     from service.routes import tree_of
-    from service.rules import packs_of, read_rules
+    from service.rules import rules_of
 
     config = load(file)
-    n_rules = len(read_rules(packs_of(config.rules)))
+    n_rules = len(rules_of(config.rules))
     tree = tree_of(config)
     place = file or find() or "defaults and environment"
     channels = ", ".join(config.channels) or "none"

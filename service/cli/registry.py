@@ -159,11 +159,11 @@ def _tell(plan: Plan, file: Path, *, dry_run: bool) -> None:
 def _tell_unknown(plan: Plan, config: Path | None) -> None:
     """Say which numbers of devices no rule asks for."""
     from service.config import load
-    from service.rules import packs_of, read_rules, unknown_parameters
+    from service.rules import rules_of, unknown_parameters
 
     rows = [*plan.new["device"].values(), *plan.changed["device"].values()]
     names = {name for row in rows for name, _value in row.get("parameters", ())}
-    if names and (unknown := unknown_parameters(read_rules(packs_of(load(config).rules)), names)):
+    if names and (unknown := unknown_parameters(rules_of(load(config).rules), names)):
         print(f"no rule has {', '.join(unknown)}: see `fengsui rules show`")
 
 

@@ -55,7 +55,9 @@ def show(packs: Packs = None, *, as_json: Json = False) -> None:
     for rule in found.values():
         levels = " ".join(entry.level.en for entry in rule.raises)
         source = rule.source if rule.verified else f"{rule.source} (unverified)"
-        table.add_row(rule.code, rule.title_zh, rule.title_en, levels, " ".join(rule.signals), source)
+        levels = levels if rule.on else f"{levels} (off)"
+        signals = " ".join(rule.signals) or _spelt(rule.signal)
+        table.add_row(rule.code, rule.title_zh, rule.title_en, levels, signals, source)
     Console().print(table)
 
 
@@ -65,7 +67,8 @@ def _plain(rule: Any) -> dict[str, Any]:
         "pack": rule.pack,
         "title": {"zh": rule.title_zh, "en": rule.title_en},
         "of": rule.of,
-        "signals": rule.signals,
+        "on": rule.on,
+        "signals": rule.signals or [rule.signal],
         "when": rule.when.text if rule.when else None,
         "method": None if rule.when else rule.method,
         "with": dict(rule.with_),
@@ -104,12 +107,12 @@ def explain(code: str, packs: Packs = None) -> None:
 
 
 def _words(rule: Any) -> list[str]:
-    from detectors.methods import OPERATORS
+    from detectors.methods import about
 
     subject = (
         rule.when.text
         if rule.when
-        else (rule.signal if rule.method == "value" else f"{rule.method} of {rule.signal}")
+        else (rule.signal if rule.method == "value" else f"{rule.method} of {_spelt(rule.signal)}")
     )
     lines = [
         f"{rule.code} {rule.title_zh} / {rule.title_en}  ({rule.where}, version {rule.version})",
@@ -125,13 +128,18 @@ def _words(rule: Any) -> list[str]:
             f"  {entry.level.en}:{limit} for {_number(rule, entry.on_delay_s)} s{back}, after {entry.off_delay_s:g} s"
         )
     if not rule.when and rule.method != "value":
-        lines += [
-            f"  {line}"
-            for line in (OPERATORS[rule.method].derive.__globals__["__doc__"] or "").strip().splitlines()
-        ]
+        lines += [f"  {line}" for line in about(rule.method).splitlines()]
+    if not rule.on:
+        lines.append(
+            f'  off, until a device says {rule.code}.on = 1 or the configuration [rules] on = ["{rule.code}"]'
+        )
     lines += [f"  {rule.code}.{name}{_default(value)}" for name, value in rule.numbers.items()]
     lines.append(f"  source: {rule.source}" + ("" if rule.verified else "  — not verified"))
     return [*lines, f"  {rule.advice_zh}", f"  {rule.advice_en}"]
+
+
+def _spelt(signal: str) -> str:
+    return "every signal" if signal == "*" else signal
 
 
 def _default(value: float) -> str:

@@ -13,9 +13,10 @@ import pytest
 from core.batch import Batch
 from core.events import Kind
 from detectors.bank import Bank
-from detectors.enlist import Watched, with_rules
+from detectors.enlist import with_rules
 from detectors.plan import Plan
 from detectors.rulebook import read_packs, shipped
+from detectors.watched import Watched
 from registry.signals import catalogue
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -116,7 +116,9 @@ def device_batch(x, keep=None):
 
 
 def make_pca():
-    devices = Devices(np.array([7, 9], np.int32), np.zeros(2, np.int32), np.full(2, 2, np.uint8), KEYS)
+    devices = Devices(
+        np.array([7, 9], np.int32), np.zeros(2, np.int32), np.full(2, 2, np.uint8), KEYS, np.ones(2)
+    )
     return Pca(devices, PcaTuning(learn=50, hold=4))
 
 
@@ -184,9 +186,16 @@ def test_what_cannot_be_is_refused():
             np.zeros(2, np.int32),
             np.ones(2, np.uint8),
             np.array([[1, 2], [2, 3]]),
+            np.ones(2),
         )
     with pytest.raises(ValueError, match="fewer than two"):
-        Devices(np.arange(1, dtype=np.int32), np.zeros(1, np.int32), np.ones(1, np.uint8), np.array([[1, 0]]))
+        Devices(
+            np.arange(1, dtype=np.int32),
+            np.zeros(1, np.int32),
+            np.ones(1, np.uint8),
+            np.array([[1, 0]]),
+            np.ones(1),
+        )
     with pytest.raises(ValueError, match="twice"):
         Watched.of(np.array([1, 1], np.int32))
     for wrong in ({"window": 10}, {"memory": 20}, {"smoothing": 0.0}, {"lags": 1}):

@@ -101,7 +101,9 @@ def test_pca_finds_the_same_in_batches_of_any_cut_as_row_by_row():
     rng = np.random.default_rng(4)
     tuning = PcaTuning(learn=60, hold=5)
     keys = np.array([[3, 5, 9, 11, 12], [4, 6, 7, 20, 21]], np.int32)
-    devices = Devices(np.array([1, 2], np.int32), np.zeros(2, np.int32), np.ones(2, np.uint8), keys)
+    devices = Devices(
+        np.array([1, 2], np.int32), np.zeros(2, np.int32), np.ones(2, np.uint8), keys, np.ones(2)
+    )
     plants = [plant(rng, 300, 5), plant(rng, 300, 5)]
     t = START + np.arange(300) * SECOND
     series = np.concatenate([np.repeat(keys[d][None], 300, 0).ravel() for d in range(2)])

@@ -16,12 +16,13 @@ RULES = (Rule("A-01", "", ""), Rule("A-02", "", ""))
 N = 900
 
 
-def devices(*signals, rule=1):
+def devices(*signals, rule=1, threshold=1.0):
     return Devices(
         np.array([7], np.int32),
         np.array([rule], np.int32),
         np.array([1], np.uint8),
         np.array([signals], np.int32),
+        np.array([threshold]),
     )
 
 
@@ -68,6 +69,14 @@ def test_a_step_and_a_broken_relation_are_raised_about_series_and_device():
     assert sorted(zip(events.subject_kind.tolist(), events.subject.tolist(), strict=True)) == [(1, 3), (2, 7)]
 
 
+def test_a_device_has_its_own_threshold():
+    strict, lax = (trained(replace(PLAN, devices=devices(1, 2, threshold=by))) for by in (1.0, 1e6))
+    ours, theirs = (bank.step(part(N, N + 30), START) for bank in (strict, lax))
+    assert ("A-02", "RAISE") in codes(strict, ours)
+    assert ours.limit[ours.subject_kind == 2].tolist() == [1.0]
+    assert codes(lax, theirs) == [("A-01", "RAISE")]
+
+
 def test_a_restored_bank_goes_on():
     bank, other = trained(), Bank()
     other.restore(bank.snapshot())
@@ -100,6 +109,7 @@ def test_what_was_learned_follows_a_reload_that_adds_series_a_wider_device_and_m
         np.array([0, 0], np.int32),
         np.array([1, 1], np.uint8),
         np.array([[1, 2, 0], [3, 4, 5]], np.int32),
+        np.ones(2),
     )
     moved = replace(
         PLAN, rules=RULES[::-1], scored=Watched.of(np.array([2, 3], np.int32), rule=1), devices=wider

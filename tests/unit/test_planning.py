@@ -14,7 +14,7 @@ from detectors.bank import Bank
 from service.config import Rules, Watch
 from service.metrics import PipelineMetrics
 from service.planning import plan_of
-from service.rules import RuleFiles, packs_of, read_rules, unknown_parameters
+from service.rules import RuleFiles, packs_of, read_rules, rules_of, unknown_parameters
 
 TOWN = """
 [[area]]
@@ -87,6 +87,73 @@ def test_production_without_the_collector_is_found_by_the_plan():
         for r, k, at in zip(events.rule, events.kind, events.t, strict=True)
     ]
     assert said == [("D-10", Kind.RAISE, 60)]
+
+
+class TestLearning:
+    """The rules that know nothing: which series and devices they are about."""
+
+    OUTLET = 4
+
+    def plan(self, own=None, **chosen):
+        town = TOWN.replace('"fan_running"', '"fan_current"')
+        more = """{ signal = "production_running", period_s = 10 },
+  { signal = "outlet_temperature", period_s = 10 },"""
+        catalog = catalog_of(town.replace('{ signal = "production_running", period_s = 10 },', more))
+        return plan_of(replace(catalog, parameters=own or {}), Watch(), rules_of(Rules(**chosen)))
+
+    def test_they_are_off_as_they_come(self):
+        plan = self.plan()
+        assert len(plan.scored.series) == 0
+        assert len(plan.devices.device) == 0
+
+    def test_a_device_that_asks_for_it_has_those_series_scored_that_no_rule_reads(self):
+        """The hopper has D-01, production D-10; nobody knows what a fan's current should be."""
+        plan = self.plan({1: {"A-01.on": 1, "A-01.threshold": 2.5}})
+        assert plan.scored.series.tolist() == [FAN, self.OUTLET]
+        assert plan.scored.threshold.tolist() == [2.5, 2.5]
+        assert plan.rules[plan.scored.rule[0]].code == "A-01"
+
+    def test_a_series_whose_rules_are_switched_off_is_one_that_nothing_is_known_about(self):
+        own = {1: {"A-01.on": 1, "D-01.on": 0, "D-02.on": 0, "D-03.on": 0}}
+        assert self.plan(own).scored.series.tolist() == [HOPPER, FAN, self.OUTLET]
+
+    def test_the_configuration_switches_it_on_everywhere_and_a_device_has_the_last_word(self):
+        assert self.plan(on=("A-01",)).scored.series.tolist() == [FAN, self.OUTLET]
+        assert self.plan({1: {"A-01.on": 0}}, on=("A-01",)).scored.series.tolist() == []
+
+    def test_signals_of_one_period_are_looked_at_together(self):
+        plan = self.plan({1: {"A-02.on": 1}, 2: {"A-02.on": 1}})
+        assert plan.devices.device.tolist() == [1]  # the meter has one signal
+        assert plan.devices.signals.tolist() == [
+            [FAN, self.OUTLET]
+        ]  # the hopper is read twice as often; production is a switch
+        assert plan.devices.threshold.tolist() == [4.0]
+
+    def test_a_rule_that_names_a_signal_comes_before_one_that_does_not(self, tmp_path):
+        mine = PACK.replace("level: yellow, above: 40", "level: blue, above: 3")
+        mine = mine.replace("unit: ℃", 'unit: "1"\n    method: anomaly')
+        (tmp_path / "mine.yaml").write_text(mine)
+        plan = self.plan({1: {"A-01.on": 1, "D-01.on": 0, "D-02.on": 0, "D-03.on": 0}},
+                         packs=(str(tmp_path / "mine.yaml"),))  # fmt: skip
+        codes = [plan.rules[row].code for row in plan.scored.rule]
+        assert dict(zip(plan.scored.series.tolist(), codes, strict=True)) == {
+            HOPPER: "X-1",
+            FAN: "A-01",
+            self.OUTLET: "A-01",
+        }
+
+
+def test_a_rule_that_is_off_is_about_nobody_but_a_device_that_says_so():
+    assert of(plan_of(catalog_of(TOWN), Watch(), rules_of(Rules(off=("D-02",)))), "D-02") == ([], [])
+    own = replace(catalog_of(TOWN), parameters={1: {"D-02.on": 1.0}})
+    assert of(plan_of(own, Watch(), rules_of(Rules(off=("D-02",)))), "D-02") == ([[HOPPER]], [])
+    own = replace(catalog_of(TOWN), parameters={1: {"D-02.on": 0.0}})
+    assert of(plan_of(own, Watch(), rules_of(Rules())), "D-02") == ([], [])
+
+
+def test_switching_a_rule_that_nobody_has_is_refused():
+    with pytest.raises(RuleError, match="no rule is D-99"):
+        rules_of(Rules(off=("D-99",)))
 
 
 def test_without_shipped_packs_only_the_limits_and_ones_own(tmp_path):
@@ -190,5 +257,5 @@ def test_a_device_has_its_own_numbers():
 
 def test_numbers_that_no_rule_has_are_found():
     rules = read_rules(packs_of(Rules()))
-    names = ["D-01.orange", "D-01.upper", "D-06.upper", "E-08.k_ib", "X-9.limit", "Q-05-T.blue"]
+    names = ["D-01.orange", "D-01.upper", "D-06.upper", "E-08.k_ib", "X-9.limit", "Q-05-T.blue", "A-01.on"]
     assert unknown_parameters(rules, names) == ["D-01.upper", "Q-05-T.blue", "X-9.limit"]

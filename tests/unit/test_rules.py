@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import RuleError
-from detectors.methods import OPERATORS
+from detectors.methods import LEARNING, OPERATORS
 from detectors.rulebook import read_pack, read_packs, shipped
 from detectors.ruletest import SHOWS, expand, read_cases, run, survivors
 from registry.signals import catalogue
@@ -41,6 +41,7 @@ def test_quality_rules_are_never_red(code):
 def test_promtools_notation():
     assert list(expand("1x2 5+2x2 -1")) == [1, 1, 1, 5, 7, 9, -1]
     assert len(list(expand("_x2"))) == 3
+    assert list(expand("(1 2x1)x1 9")) == [1, 2, 2, 1, 2, 2, 9]
     with pytest.raises(ValueError, match="no value"):
         list(expand("1y"))
 
@@ -71,6 +72,16 @@ rules:
         ("    unit: ℃\n", "    unit: ℃\n    method: magic\n", 8, "no method `magic`"),
         ("    unit: ℃\n", "    unit: σ\n    method: cusum\n", 3, "does not say mean, sigma"),
         ("pack: mine", "pack: [", 3, "not YAML"),
+        ("signal: hopper_temperature", 'signal: "*"', 6, "takes value of `*`"),
+        ("    unit: ℃\n", "    unit: ℃\n    method: anomaly\n", 7, "is in `1`"),
+        ("    unit: ℃\n", '    unit: "1"\n    method: multivariate\n', 6, "takes multivariate of"),
+        (
+            "    unit: ℃\n    raise: [{level: red, above: 70}]\n",
+            '    unit: "1"\n    method: anomaly\n    raise: [{level: red, above: 2, on_delay: 60 s}]\n',
+            9,
+            "has its own",
+        ),
+        ("    unit: ℃\n", '    unit: "1"\n    method: anomaly\n    with: {window: 3}\n', 9, "it learns them"),
         ("    signal: hopper_temperature\n", "    when: hopper_temperature >\n", 6, "a value was expected"),
         ("    signal: hopper_temperature\n", "    when: hopper_temperature > upper\n", 6, "`upper`"),
     ],
@@ -121,6 +132,7 @@ def test_the_examples_of_the_page_are_good_rules_and_a_passing_test(tmp_path):
 
 def test_the_page_names_every_method_and_parameter():
     page = (ROOT / "docs/rules.md").read_text("utf-8")
+    assert all(f"| `{name}` |" in page for name in LEARNING)
     for name, method in OPERATORS.items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
         assert all(f"`{parameter}`" in row for parameter in method.params)
