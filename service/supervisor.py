@@ -177,7 +177,8 @@ def run(
     folder = up.Folder(data.absolute())
     with Lock(folder.path), contextlib.closing(Claims()) as claims:
         wish = Wish()
-        state = State(folder, up.settle(config, folder, claims), on_change)
+        watched = up.watched(config) if demo else config
+        state = State(folder, up.settle(watched, folder, claims), on_change)
         broker, database = up.servers(state.config, folder, claims, wish.stop)
         state.config = up.with_broker(state.config, broker)
         supervisor = Supervisor(

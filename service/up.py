@@ -108,6 +108,16 @@ def settle(config: Config, folder: Folder, claims: Claims) -> Config:
     )
 
 
+def watched(config: Config) -> Config:
+    """Return the configuration of a demonstration: with no other channel, who sits at the terminal reads the log.
+
+    Without this every red alert would soon be followed by one that it reached nobody.
+    """
+    if any(channel.kind != "log" for channel in config.channels.values()):
+        return config
+    return replace(config, alerts=replace(config.alerts, machines=frozenset()))
+
+
 def _identity(config: Config, folder: Folder) -> dict[str, Any]:
     """Return how our own programs reach the broker and who they are there."""
     mqtt, embedded = config.mqtt, config.embedded

@@ -3,11 +3,11 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,14 +22,14 @@ from service.up import Folder, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = ["postgres", "nats", "gatekeeper", "pipeline", "notifier", "console"]
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+NOTE = "✉"
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 class Up:
     """A running `fengsui up` on ports of its own."""
 
-    def __init__(self, data, *, python=sys.executable, before=(), env=None):
+    def __init__(self, data, *, python=sys.executable, before=(), env=None, demo=False):
         self.data = data
         with contextlib.closing(Claims()) as claims:
             mqtt, console, pipeline, notifier, postgres = (free_port(claims=claims) for _ in range(5))
@@ -46,7 +46,7 @@ class Up:
         self.out = data.with_name(data.name + ".out")
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [*self.command, "up", "--data", str(data)],
+                [*self.command, "up", "--data", str(data), *(["--demo"] if demo else [])],
                 stdout=out, stderr=subprocess.STDOUT, env=self.env, cwd=ROOT, start_new_session=True,
             )  # fmt: skip
 
@@ -192,27 +192,32 @@ def test_a_port_that_was_named_and_is_taken_stops_the_start(start_up, nats_broke
     assert "Traceback" not in up.said()
 
 
-@as_root
-def test_up_as_an_ordinary_user(start_up, tmp_path):
-    python = _interpreter_for_nobody()
-    home = Path("/tmp") / f"fengsui-test-{os.getpid()}"
-    home.mkdir(mode=0o755)
-    os.chown(home, 65534, 65534)
-    try:
-        # pytest's own folder is closed to others.
-        up = Up(
-            home / "data", python=python, before=NOBODY,
-            env={"HOME": str(home), "PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}"},
-        )  # fmt: skip
+def test_the_demo_of_an_ordinary_user_notifies_somebody_within_a_minute():
+    with home_of_somebody() as (data, options):
+        up = Up(data, demo=True, **options)
         try:
             up.until_ready()
-            assert {psutil.Process(child["pid"]).uids().real for child in up.children().values()} == {65534}
+            up.until(lambda: NOTE in up.said(), 60)
+            wanted = 65534 if options else os.geteuid()
+            assert {psutil.Process(child["pid"]).uids().real for child in up.children().values()} == {wanted}
             assert up.stop() == 0
             assert up.processes() == []
         finally:
             up.end()
-    finally:
-        shutil.rmtree(home)
+
+
+@contextlib.contextmanager
+def home_of_somebody():
+    """Give a data folder and how to run there: as nobody if we are root, else as ourselves."""
+    # pytest's own folder is closed to others.
+    with tempfile.TemporaryDirectory(prefix="fengsui-test-") as home:
+        if os.geteuid():
+            yield Path(home) / "data", {}
+            return
+        python = _interpreter_for_nobody()
+        os.chown(home, 65534, 65534)
+        env = {"HOME": home, "PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}"}
+        yield Path(home) / "data", {"python": python, "before": NOBODY, "env": env}
 
 
 def _interpreter_for_nobody():
