@@ -55,7 +55,7 @@ def test_every_stage_answers_every_deed():
     assert set(NEXT_STAGE) == set(product(Stage, Deed))
 
 
-@pytest.mark.parametrize("deed", set(Deed) - {Deed.COME_AGAIN})
+@pytest.mark.parametrize("deed", [deed for deed in Deed if deed is not Deed.COME_AGAIN])
 def test_nothing_is_done_about_a_closed_alert(deed):
     assert NEXT_STAGE[Stage.CLOSED, deed] is None
 
