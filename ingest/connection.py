@@ -1,6 +1,6 @@
 """Connection: one life of a connection to the broker, from CONNECT to its loss.
 
-paho does the protocol; thread and select are ours, through paho's public loop_read, loop_write, loop_misc.
+paho does the protocol (ingest/bulk.py); thread and select are ours, through its loop_write and loop_misc.
 Only that thread touches paho.  A new connection gets a new client, so nothing of an old one can leak into it.
 """
 
@@ -19,17 +19,15 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.columns import UNREADABLE_TOPIC, Message, Presence, Reply
+from ingest.bulk import BulkClient
+from ingest.columns import Message, Presence, Reply
 from ingest.inlet import Chunk, Inlet
 from ingest.settings import BrokerSettings
 
 log = structlog.get_logger("ingest")
 
-# How many packets are read before acknowledgements get their turn.
-DRAIN_PACKETS = 64
-DRAIN_BYTES = 1_048_576
 POLL_S = 1.0
 GOODBYE_S = 2.0
 
@@ -75,9 +73,6 @@ class Connection:
         self.problem = ""
         self._lost = False
         self._paused = False
-        self._arrived = 0
-        self._fresh: list[Message] = []
-        self._fresh_bytes = 0
         self._outstanding: dict[int, Message] = {}
         self._client = self._make_client()
 
@@ -141,8 +136,8 @@ class Connection:
             while time.monotonic() < until_s and line.recv(65_536):
                 pass
 
-    def _make_client(self) -> mqtt.Client:
-        client = mqtt.Client(
+    def _make_client(self) -> BulkClient:
+        client = BulkClient(
             CallbackAPIVersion.VERSION2, client_id=self.broker.client_id, clean_session=False,
             protocol=mqtt.MQTTv311, manual_ack=True, reconnect_on_failure=False,
         )  # fmt: skip
@@ -154,7 +149,6 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
         # With this set paho queues what it has to send, and our loop sends it.
         client.on_socket_register_write = lambda _client, _userdata, _sock: None
         return client
@@ -170,33 +164,57 @@ class Connection:
         )
 
     def _read(self) -> None:
-        """Read until nothing arrives, then hand it over as one chunk."""
-        self._arrived = self.clock()
-        for _ in range(DRAIN_PACKETS):
-            n_before = self.statistics.messages
-            result = self._client.loop_read()
-            if result != MQTTErrorCode.MQTT_ERR_SUCCESS or self.statistics.messages == n_before:
-                break
-            if self._fresh_bytes >= DRAIN_BYTES:
-                break
-        if self._fresh:
-            self.inlet.put(Chunk(self, self._fresh, self._fresh_bytes))
-            self._fresh, self._fresh_bytes = [], 0
+        """Read what has arrived, and hand it over as one chunk."""
+        messages = self._client.receive(self.clock())
+        if not messages:
+            return
+        n_bytes = sum(len(message.payload) for message in messages)
+        self.statistics.messages += len(messages)
+        self.statistics.payload_bytes += n_bytes
+        if any(message.dup for message in messages):
+            messages = [message for message in messages if not self._is_held(message)]
+            n_bytes = sum(len(message.payload) for message in messages)
+        else:
+            self._outstanding.update({message.mid: message for message in messages if message.mid})
+        if messages:
+            self.inlet.put(Chunk(self, messages, n_bytes))
+
+    def _is_held(self, message: Message) -> bool:
+        """Note a message, unless it is a copy of one that still waits here for its commit.
+
+        A broker may send again what was not acknowledged for long (NATS: ack_wait).  Taken twice under one
+        packet id, the second PUBACK could hit a new message that got this id in between and is not committed.
+        """
+        self.statistics.redelivered += message.dup
+        if not message.mid:
+            return False
+        held = self._outstanding.get(message.mid)
+        if message.dup and held and (held.topic, held.payload) == (message.topic, message.payload):
+            self.statistics.held += 1
+            return True
+        self._outstanding[message.mid] = message
+        return False
 
     def _acknowledge(self) -> None:
         """Send PUBACK for what was committed, if it came by this connection."""
         while self.receipts:
             connection, messages = self.receipts.popleft()
-            for message in messages:
-                if connection is self and self._outstanding.get(message.mid) is message:
-                    del self._outstanding[message.mid]
-                    self._client.ack(message.mid, 1)
-                    self.statistics.acknowledged += 1
-                else:
-                    self.statistics.stale_acks += message.mid != 0
+            mids = self._answered(messages) if connection is self else []
+            if mids:
+                self._client.acknowledge(mids)
+            self.statistics.acknowledged += len(mids)
+            self.statistics.stale_acks += sum(message.mid != 0 for message in messages) - len(mids)
         self._send()
         if not self._lost and self._client.want_write():
             self._client.loop_write()
+
+    def _answered(self, messages: Sequence[Message]) -> list[int]:
+        """Forget the messages and return their packet ids, but for ids that the broker has given away again."""
+        outstanding = self._outstanding
+        mids = [message.mid for message in messages if outstanding.get(message.mid) is message]
+        for mid in mids:
+            del outstanding[mid]
+        return mids
 
     def _send(self) -> None:
         """Publish what senders wait for.  It is sent once: who gets no answer sends its data again."""
@@ -209,28 +227,6 @@ class Connection:
             self.statistics.replies += 1
         except ValueError:  # a topic that a message brought along may be none
             self.statistics.refused_replies += 1
-
-    def _on_message(self, _client: mqtt.Client, _userdata: Any, packet: mqtt.MQTTMessage) -> None:
-        """Take a message, unless it is a copy of one that still waits here for its commit.
-
-        A broker may send again what was not acknowledged for long (NATS: ack_wait).  Taken twice under one
-        packet id, the second PUBACK could hit a new message that got this id in between and is not committed.
-        """
-        self.statistics.messages += 1
-        self.statistics.payload_bytes += len(packet.payload)
-        message = Message(
-            _topic(packet), bytes(packet.payload), self._arrived, packet.retain,
-            packet.mid if packet.qos else 0, packet.dup,
-        )  # fmt: skip
-        self.statistics.redelivered += packet.dup
-        if packet.qos:
-            held = self._outstanding.get(packet.mid)
-            if packet.dup and held and (held.topic, held.payload) == (message.topic, message.payload):
-                self.statistics.held += 1
-                return
-            self._outstanding[packet.mid] = message
-        self._fresh.append(message)
-        self._fresh_bytes += len(message.payload)
 
     def _on_connect(
         self, client: mqtt.Client, _userdata: Any, flags: mqtt.ConnectFlags, code: Any, _properties: Any
@@ -264,14 +260,6 @@ class Connection:
     ) -> None:
         self._lost = True
         self.problem = self.problem or f"connection lost: {code}"
-
-
-def _topic(packet: mqtt.MQTTMessage) -> str:
-    try:
-        topic = packet.topic
-    except UnicodeDecodeError:
-        return UNREADABLE_TOPIC
-    return topic.replace("\0", UNREADABLE_TOPIC) if "\0" in topic else topic
 
 
 def _watch(selector: selectors.BaseSelector, sock: int, watched: int, wanted: int) -> int:

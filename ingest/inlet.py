@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -29,8 +31,8 @@ class Chunk:
 class Inlet:
     """One thread puts, one takes, so the counters need no lock: each has a single writer.
 
-    It never refuses what was already read; `has_room` tells the network thread to stop reading.  Who takes gets one
-    message of each sender in turn, those of one sender in order: a backlog does not keep the others waiting.
+    It never refuses what was already read; `has_room` tells the network thread to stop reading.  What waits is taken
+    in rounds, of each sender one message and those of one sender in order: a backlog does not keep the others waiting.
     """
 
     def __init__(
@@ -39,7 +41,11 @@ class Inlet:
         self.most_messages, self.most_bytes = most_messages, most_bytes
         self._sender = sender
         self._queue: SimpleQueue[Chunk] = SimpleQueue()
-        self._waiting: dict[str, deque[tuple[Connection, Message]]] = {}
+        self._chunks: deque[Chunk] = deque()  # off the queue, not yet dealt out into rounds
+        self._connection: Connection  # that brought what is in the rounds
+        self._rounds: deque[list[Message]] = deque()
+        self._first = 0  # number of the first round that is not all taken
+        self._next: dict[str, int] = {}  # number of the round that a sender's next message goes to
         self._senders: dict[str, str] = {}
         self._put = self._taken = 0
         self._put_bytes = self._taken_bytes = 0
@@ -71,46 +77,74 @@ class Inlet:
 
         No more than asked for, but for the last message's bytes.
         """
-        self._sort_in(0 if self._waiting else timeout_s)
-        if not self._waiting:
+        self._collect(0 if self._rounds or self._chunks else timeout_s)
+        if not self._rounds and not self._chunks:
             return None
-        connection = next(iter(self._waiting.values()))[0][0]
-        taken: list[Message] = []
-        n_bytes = 0
-        while self._waiting and len(taken) < most_messages and n_bytes < most_bytes:
-            sender, queue = next(iter(self._waiting.items()))
-            if queue[0][0] is not connection:
-                break
-            message = queue.popleft()[1]
-            taken.append(message)
-            n_bytes += len(message.payload)
-            # To the end of the round, or out of it.
-            del self._waiting[sender]
-            if queue:
-                self._waiting[sender] = queue
+        if not self._rounds:
+            self._connection = self._chunks[0].connection
+        mine = [chunk for chunk in self._chunks if chunk.connection is self._connection]
+        # Nearly always there is room for all; then nobody keeps anybody waiting, and the order need not change.
+        if not self._rounds and _fits(mine, most_messages, most_bytes):
+            taken = mine[0].messages if len(mine) == 1 else [m for chunk in mine for m in chunk.messages]
+            n_bytes = sum(chunk.payload_bytes for chunk in mine)
+        else:
+            for chunk in mine:
+                self._deal(chunk.messages)
+            taken, n_bytes = self._take_rounds(most_messages, most_bytes)
+        for _ in mine:  # those of a later connection lie behind them
+            self._chunks.popleft()
         self._taken += len(taken)
         self._taken_bytes += n_bytes
-        return Chunk(connection, taken, n_bytes)
+        return Chunk(self._connection, taken, n_bytes)
 
-    def _sort_in(self, timeout_s: float) -> None:
-        """Give what the network thread has put to its senders' queues."""
-        while True:
-            try:
-                chunk = self._queue.get(timeout_s > 0, max(0.0, timeout_s))
-            except Empty:
-                return
-            timeout_s = 0
-            for message in chunk.messages:
-                sender = self._senders.get(message.topic)
-                if sender is None:
-                    sender = self._learn(message.topic)
-                queue = self._waiting.get(sender)
-                if queue is None:
-                    queue = self._waiting[sender] = deque()
-                queue.append((chunk.connection, message))
+    def _collect(self, timeout_s: float) -> None:
+        """Take what the network thread has put off the queue."""
+        try:
+            self._chunks.append(self._queue.get(timeout_s > 0, max(0.0, timeout_s)))
+            while True:
+                self._chunks.append(self._queue.get_nowait())
+        except Empty:
+            return
+
+    def _deal(self, messages: list[Message]) -> None:
+        """Give each message its place in a round."""
+        rounds, next_, first = self._rounds, self._next, self._first
+        for message in messages:
+            sender = self._senders.get(message.topic) or self._learn(message.topic)
+            number = max(next_.get(sender, first), first)
+            next_[sender] = number + 1
+            if number - first == len(rounds):
+                rounds.append([])
+            rounds[number - first].append(message)
+
+    def _take_rounds(self, most_messages: int, most_bytes: int) -> tuple[list[Message], int]:
+        taken: list[Message] = []
+        n_bytes = 0
+        while self._rounds and len(taken) < most_messages and n_bytes < most_bytes:
+            part = self._rounds[0][: most_messages - len(taken)]
+            sizes = list(accumulate(len(message.payload) for message in part))
+            n = min(len(part), bisect_left(sizes, most_bytes - n_bytes) + 1)
+            taken += part[:n]
+            n_bytes += sizes[n - 1]
+            if n < len(self._rounds[0]):
+                self._rounds[0] = self._rounds[0][n:]
+            else:
+                self._rounds.popleft()
+                self._first += 1
+        if not self._rounds:
+            self._next.clear()
+        elif len(self._next) > MOST_CACHED:  # most of these have nothing here any more
+            self._next = {sender: number for sender, number in self._next.items() if number > self._first}
+        return taken, n_bytes
 
     def _learn(self, topic: str) -> str:
         if len(self._senders) >= MOST_CACHED:
             self._senders.clear()
         sender = self._senders[topic] = self._sender(topic)
         return sender
+
+
+def _fits(chunks: Sequence[Chunk], most_messages: int, most_bytes: int) -> bool:
+    """Return whether no part of the chunks has to wait."""
+    n_messages = sum(len(chunk.messages) for chunk in chunks)
+    return n_messages <= most_messages and sum(chunk.payload_bytes for chunk in chunks) <= most_bytes

@@ -88,7 +88,45 @@ def test_senders_take_turns_and_keep_their_own_order():
     inlet.put(of("b2"))
     assert [message.topic for message in inlet.take(most_messages=4).messages] == ["a1", "b1", "c1", "a2"]
     inlet.put(of("d1"))
-    assert [message.topic for message in inlet.take().messages] == ["b2", "a3", "d1", "a4"]
+    assert [message.topic for message in inlet.take().messages] == ["b2", "d1", "a3", "a4"]
+
+
+def test_what_fits_is_taken_as_it_came():
+    inlet = Inlet(100, 1000, sender=lambda topic: topic[0])
+    inlet.put(of("a1", "a2", "b1"))
+    inlet.put(of("a3", "c1"))
+    assert [message.topic for message in inlet.take(most_messages=5).messages] == [
+        "a1",
+        "a2",
+        "b1",
+        "a3",
+        "c1",
+    ]
+
+
+def test_a_live_sender_does_not_wait_behind_a_backlog_that_was_dealt_out_before():
+    inlet = Inlet(10_000, 1 << 20, sender=lambda topic: topic[0])
+    inlet.put(of(*(f"a{n}" for n in range(1000))))
+    inlet.take(most_messages=10)
+    for n in range(5):
+        inlet.put(of(f"b{n}"))
+        assert f"b{n}" in [message.topic for message in inlet.take(most_messages=2).messages]
+
+
+def test_taking_in_any_pieces_gives_every_message_once_and_each_sender_in_order():
+    inlet = Inlet(100_000, 1 << 30, sender=lambda topic: topic[0])
+    put, taken = [], []
+    for step in range(200):
+        topics = [f"{'abcde'[(step * k) % 5]}{step}.{k}" for k in range(step % 13)]
+        if topics:
+            inlet.put(of(*topics))
+            put += topics
+        one = inlet.take(most_messages=1 + step % 7, most_bytes=1 + step % 5)
+        taken += [message.topic for message in one.messages] if one else []
+    taken += [message.topic for message in inlet.take().messages]
+    assert (len(inlet), inlet.payload_bytes) == (0, 0)
+    for sender in "abcde":
+        assert [t for t in taken if t[0] == sender] == [t for t in put if t[0] == sender]
 
 
 def test_messages_of_two_connections_are_never_in_one_chunk():
@@ -98,7 +136,7 @@ def test_messages_of_two_connections_are_never_in_one_chunk():
     taken = []
     while (one := inlet.take()) is not None:
         taken.append((one.connection, [message.topic for message in one.messages]))
-    assert [topics for _, topics in taken] == [["a1", "b1"], ["c1", "a2"]]
+    assert [topics for _, topics in taken] == [["a1", "b1"], ["a2", "c1"]]
     assert [connection for connection, _ in taken] == ["old", "new"]
 
 
