@@ -27,7 +27,7 @@ def verify(
 
     fengsui audit verify --anchor 1207:9f2c…
     """
-    from service.cli.alerts import database_of
+    from service.cli.asking import database_of
     from service.config import load
     from storage.audit import verified
 
@@ -48,7 +48,7 @@ def verify(
 @app.command()
 def anchors(config: ConfigFile = None) -> None:
     """Print the first place in the chain of each day: keep them where this database cannot be reached."""
-    from service.cli.alerts import database_of
+    from service.cli.asking import database_of
     from service.config import load
 
     with database_of(load(config)) as connection:

@@ -41,7 +41,7 @@ def try_(
     fengsui route test --rule D-02 --device gw-01/dc-1 --level red --at 2026-11-21T23:30
     """
     from core.levels import Level
-    from service.cli.alerts import time_at
+    from service.cli.asking import time_at
     from service.config import load
 
     try:
@@ -103,7 +103,7 @@ def _router(config: Config) -> Router:
     """Return the router of the registry as it is now, with whoever is on duty."""
     from alerts.router import Router
     from registry.load import load_catalog
-    from service.cli.alerts import database_of
+    from service.cli.asking import database_of
     from service.routes import duty_of, tree_of
 
     tree = tree_of(config)

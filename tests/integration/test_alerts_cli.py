@@ -198,7 +198,7 @@ def test_close_without_a_note_is_refused_before_anything_is_asked(run, two):
 
 
 def test_without_a_pipeline_it_says_so_and_the_command_waits(run, two, database, monkeypatch):
-    monkeypatch.setattr("service.cli.alerts._PATIENCE_S", 0.2)
+    monkeypatch.setattr("service.cli.asking._PATIENCE_S", 0.2)
     done = run("ack", two[0], "--by", "安全员")
     assert done.exit_code == 3
     assert "not running" in done.output
