@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.batch import HISTORICAL, Quality
 from core.reject import Reason, Reject
 from core.time import DAY, seconds
+from ingest.holding import Holding
 from ingest.instant import nanoseconds
 from registry.catalog import Catalog
 
@@ -95,6 +96,7 @@ class Rows:
     series int32[N] · t int64[N] ns, whole µs · value float64[N] finite · quality uint8[N]
     rejects : what was not taken · received : readings per gateway, rows and rejects together
     replies : what senders wait for
+    held, released : messages whose acknowledgement waits, or waits no longer (ingest/holding.py)
     heard : (gateway int32[M], ns int64[M]) per message with a time of its own: arrival - time of its last reading
     """
 
@@ -106,6 +108,8 @@ class Rows:
     received: dict[int, int]
     replies: tuple[Reply, ...] = ()
     heard: tuple[NDArray[np.int32], NDArray[np.int64]] = NOTHING_HEARD
+    held: tuple[Message, ...] = ()
+    released: tuple[Message, ...] = ()
 
     def __len__(self) -> int:
         return len(self.series)
@@ -119,7 +123,8 @@ class Columns:
     Lists, because Python extends them faster than arrays; the conversion at the end costs 15 ns per number.
     """
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[Message], holding: Holding | None = None) -> None:
+        self.holding = Holding() if holding is None else holding
         self.series: list[int] = []
         self.t: list[int] = []
         self.value: list[float | None] = []
@@ -210,9 +215,11 @@ class Columns:
             series, t, value, quality = series[good], t[good], value[good], quality[good]
         received = Counter(per_gateway(catalog.gateway, series))
         received.update(reject.gateway for reject in self._rejects)
+        held, released = self.holding.changes()
         return Rows(
-            series, t, value, quality, tuple(self._rejects), dict(received), tuple(self.replies), heard
-        )
+            series, t, value, quality, tuple(self._rejects), dict(received), tuple(self.replies), heard,
+            held, released,
+        )  # fmt: skip
 
     def _heard(
         self, catalog: Catalog, series: NDArray[np.int32], t: NDArray[np.int64]

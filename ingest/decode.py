@@ -27,6 +27,7 @@ from ingest.formats.sparkplug import SparkplugFormat
 from ingest.formats.tasmota import TasmotaFormat
 from ingest.formats.thingsboard import ThingsBoardFormat
 from ingest.guard import Guarded, names_sender
+from ingest.holding import Holding
 from registry.catalog import Catalog
 
 log = structlog.get_logger("ingest")
@@ -58,19 +59,21 @@ class Decoder:
     def __init__(
         self, filters: Iterable[tuple[str, str] | Feed], catalog: Catalog, *,
         tolerance: Tolerance = TOLERANCE, max_payload_bytes: int = 262_144, identified: bool = False,
+        held_messages: int = 1_000,
     ) -> None:  # fmt: skip
         self.catalog = catalog
         self.tolerance = tolerance
         self.max_payload_bytes = max_payload_bytes
         self.statuses = self.unclaimed = self.lenient = 0
         self.gaps: Counter[int] = Counter()
+        self.holding = Holding(held_messages)
         feeds = [Feed(*entry) for entry in filters]
         self._filters = [(feed.subscription, _guarded(feed, identified=identified)) for feed in feeds]
         self._formats: dict[str, Format | None] = {}
 
     def decode(self, messages: Sequence[Message], now: int) -> Rows:
         """Return what the messages say, in order of arrival; never raises because of what they hold."""
-        columns, catalog = Columns(messages), self.catalog
+        columns, catalog = Columns(messages, self.holding), self.catalog
         for message in messages:
             columns.open()
             self._decode(message, catalog, columns)

@@ -20,6 +20,8 @@ class IngestSettings:
     future_tolerance_s, too_old_days   beyond these a reading is rejected
     gateway_messages_per_s, gateway_burst_s   budget of a gateway (ingest/budget.py); more is rejected
     identified         gateways have shown who they are: topics that name none are for few (ingest/guard.py)
+    held_messages      so many messages may wait for their other packets (HJ 212) without being acknowledged; far fewer
+                       than the broker sends without that (its `max_ack_pending`, Mosquitto's `max_inflight_messages`)
     queue_messages, queue_bytes   what may wait for the worker; beyond it we stop reading from the broker
     """
 
@@ -38,6 +40,7 @@ class IngestSettings:
     queue_messages: int = 65_536
     queue_bytes: int = 67_108_864
     max_payload_bytes: int = 262_144
+    held_messages: int = 1_000
     gateway_messages_per_s: float = 200.0
     gateway_burst_s: float = 900.0
     identified: bool = False

@@ -16,7 +16,8 @@ from core.reject import Reject
 from core.time import DAY, clock_ns, seconds
 from ingest.batcher import Closed, Closing, Delivery
 from ingest.budget import Budgets
-from ingest.columns import Message, Presence, Reply, Tolerance
+from ingest.columns import Message, Presence, Reply, Rows, Tolerance
+from ingest.connection import Receipt
 from ingest.decode import Decoder
 from ingest.feed import Feed
 from ingest.formats.sparkplug import presence
@@ -43,7 +44,7 @@ class Source:
         self.settings = settings
         self.decoder = Decoder(
             settings.filters, catalog, tolerance=tolerance, max_payload_bytes=settings.max_payload_bytes,
-            identified=settings.identified,
+            identified=settings.identified, held_messages=settings.held_messages,
         )  # fmt: skip
         feeds = [Feed(*entry) for entry in settings.filters]
         self.budgets = Budgets(feeds, per_s=settings.gateway_messages_per_s, burst_s=settings.gateway_burst_s)
@@ -56,6 +57,7 @@ class Source:
         self._ending = threading.Event()
         self._held: list[Chunk] = []
         self._unacknowledged: dict[int, Delivery] = {}
+        self._kept: dict[int, Receipt] = {}
         self._n_deliveries = 0
 
     @property
@@ -153,6 +155,7 @@ class Source:
         self.closing.learn(len(rows), sum(chunk.payload_bytes for chunk in chunks))
         self.skew.step(rows.heard, now)
         ordered = self.order.step(rows, self.catalog.gateway, now)
+        receipts = self._receipts(chunks, rows)
         self._n_deliveries += 1
         number = self._n_deliveries
         delivery = Delivery(
@@ -160,16 +163,29 @@ class Source:
             duplicates=ordered.duplicates, messages=len(messages), now=now,
             connected=self.session.connected or bool(messages),
             first_arrived=messages[0].arrived if messages else now,
-            ack=lambda: self._acknowledge(number, chunks, rows.replies),
+            ack=lambda: self._acknowledge(number, receipts, rows.replies),
         )  # fmt: skip
         self._unacknowledged[number] = delivery
         return delivery
 
-    def _acknowledge(self, number: int, chunks: list[Chunk], replies: Sequence[Reply]) -> None:
+    def _receipts(self, chunks: list[Chunk], rows: Rows) -> list[Receipt]:
+        """Return what may be acknowledged with this delivery: not what waits for its other packets, and those last."""
+        if not rows.held and not rows.released:
+            return [(chunk.connection, chunk.messages) for chunk in chunks]
+        held = {id(message) for message in rows.held}
+        receipts: list[Receipt] = []
+        for chunk in chunks:
+            for message in chunk.messages:
+                if id(message) in held:
+                    self._kept[id(message)] = chunk.connection, [message]
+            receipts.append((chunk.connection, [one for one in chunk.messages if id(one) not in held]))
+        return receipts + [self._kept.pop(id(message)) for message in rows.released]
+
+    def _acknowledge(self, number: int, receipts: Sequence[Receipt], replies: Sequence[Reply]) -> None:
         if self._unacknowledged.pop(number, None) is None:
             return
-        for chunk in chunks:
-            self.session.acknowledge(chunk.connection, chunk.messages)
+        for connection, messages in receipts:
+            self.session.acknowledge(connection, messages)
         self.session.publish(replies)
 
 

@@ -139,6 +139,8 @@ def ingest_settings(config: Config) -> IngestSettings:
         max_payload_bytes=chosen.max_payload_bytes,
         gateway_messages_per_s=chosen.gateway_messages_per_s,
         gateway_burst_s=chosen.gateway_burst_s,
+        # What is held back must leave the broker room to send what it waits for.
+        held_messages=min(1_000, config.mqtt.max_ack_pending // 4),
         identified=not config.mqtt.anonymous,
     )
 

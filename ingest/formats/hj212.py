@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from core.batch import Quality
 from core.errors import ConfigError
@@ -56,15 +57,42 @@ _READING = re.compile(r";([A-Za-z0-9]+)-Rtd=([^;,]+)")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
 
 
+class Packet(NamedTuple):
+    """One packet and the message that brought it."""
+
+    message: Message
+    origin: Origin
+    command: Command
+    cp: str
+    answers: tuple[Reply, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """What it costs to keep it."""
+        return len(self.message.payload)
+
+    @property
+    def time(self) -> str:
+        """Its own DataTime, "" for none."""
+        match = re.search(r"(?:^|;)DataTime=(\w+)", self.cp)
+        return match[1] if match else ""
+
+
 @dataclass(slots=True)
 class Packets:
-    """A message of which not all packets have come, by (MN, QN)."""
+    """A message of which not all packets have come, by (MN, QN).
+
+    read    packets that were taken: not acknowledged either, for after a restart the others need their time
+    waiting packets without a time
+    """
 
     due: int
     time: str = ""
-    seen: set[int] = field(default_factory=set)
-    waiting: list[tuple[Message, Origin, Command, str]] = field(default_factory=list)
-    n_bytes: int = 0
+    read: dict[int, Packet] = field(default_factory=dict)
+    waiting: dict[int, Packet] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.read.keys() | self.waiting.keys())
 
 
 class Hj212Format:
@@ -97,6 +125,8 @@ class Hj212Format:
     def _take(self, segment: Segment, parts: dict[str, str], message: Message, columns: Columns) -> None:
         origin, command, cp = self._checked(segment, parts)
         start = len(columns.series)
+        named = parts | {"gateway": origin.gateway_code, "device": origin.device.code}
+        answers = tuple(self._answers(command, named))
         if command.cn not in PERIODS:
             _known_command(command)
             columns.statuses += 1
@@ -104,14 +134,15 @@ class Hj212Format:
             cp = self._plain(command, cp)
             readings = origin.readings(columns)
             if command.pnum > 1:
-                self._take_packet(message, origin, command, cp=cp, columns=columns)
+                self._take_packet(Packet(message, origin, command, cp, answers), columns)
+                answers = ()
             elif not _quick(cp, readings):
                 _take_items(cp, command, "", readings)
             readings.close()
         if segment.problem:
             columns.lenient += 1
             columns.mark(len(columns.series) - start, Quality.UNCERTAIN)
-        self._answer(command, parts | {"gateway": origin.gateway_code, "device": origin.device.code}, columns)
+        columns.replies += answers
 
     def _checked(self, segment: Segment, parts: dict[str, str]) -> tuple[Origin, Command, str]:
         """Return who sent what; raises Refusal about the frame before one about who it is from."""
@@ -133,59 +164,85 @@ class Hj212Format:
             return cp
         return _decrypted(cp, self.key)
 
-    def _answer(self, command: Command, parts: dict[str, str], columns: Columns) -> None:
+    def _answers(self, command: Command, parts: dict[str, str]) -> Iterator[Reply]:
+        """Yield what the sender waits for once this is committed."""
         if not command.wants_answer or command.cn >= 9000 or (topic := self._down(parts)) == "":
             return
         if 2000 <= command.cn < 4000:
-            columns.replies.append(Reply(topic, answer(command, 9014)))
+            yield Reply(topic, answer(command, 9014))
         elif command.cn == 1013:
-            columns.replies.append(Reply(topic, answer(command, 9013)))
+            yield Reply(topic, answer(command, 9013))
 
     def _down(self, parts: dict[str, str]) -> str:
         return filled(self.feed.reply_pattern, parts) if self.feed.reply_pattern else ""
 
     # ── messages in several packets ───────────────────────────────────────────
-    def _take_packet(
-        self, message: Message, origin: Origin, command: Command, *, cp: str, columns: Columns
-    ) -> None:
-        """Take a packet at once if the message's time is known, else keep it until that comes."""
-        key = command.mn, command.qn
-        packets = self._packets.get(key)
-        if packets is None:
-            if len(self._packets) >= MOST_WAITING:
-                self._give_up(next(iter(self._packets)), columns)
-            packets = self._packets[key] = Packets(message.arrived + PATIENCE)
-        packets.seen.add(command.pno)
-        match = re.search(r"(?:^|;)DataTime=(\w+)", cp)
-        packets.time = packets.time or (match[1] if match else "")
+    def _take_packet(self, packet: Packet, columns: Columns) -> None:
+        """Take a packet at once if the message's time is known, else keep it until that comes.
+
+        None of them is acknowledged before all are there: a process after us gets them all again.
+        """
+        key, no = (packet.command.mn, packet.command.qn), packet.command.pno
+        packets = self._packets.get(key) or self._begin(key, packet, columns)
+        self._forget(packets, no, columns)  # a copy of it, sent by an earlier connection
+        self._make_room(key, packet, columns)
+        columns.holding.hold(packet.message)
+        self._n_bytes += packet.n_bytes
+        packets.time = packets.time or packet.time
+        packets.waiting[no] = packet
         if packets.time:
-            for one in [(message, origin, command, cp), *packets.waiting]:
-                readings = one[1].readings(columns)
-                _take_items(one[3], one[2], packets.time, readings)
-                readings.close()
-            self._n_bytes -= packets.n_bytes
-            packets.waiting, packets.n_bytes = [], 0
-        else:
-            self._keep(packets, (message, origin, command, cp))
-        if len(packets.seen) >= command.pnum:
+            self._read_waiting(packets, columns)
+        if len(packets) >= packet.command.pnum:
             self._give_up(key, columns)
 
-    def _keep(self, packets: Packets, one: tuple[Message, Origin, Command, str]) -> None:
-        n_bytes = len(one[0].payload)
-        if self._n_bytes + n_bytes > MOST_WAITING_BYTES:
-            raise Refusal(Reason.INCOMPLETE, "too many packets wait for their others already")
-        packets.waiting.append(one)
-        packets.n_bytes += n_bytes
-        self._n_bytes += n_bytes
+    def _begin(self, key: tuple[str, str], packet: Packet, columns: Columns) -> Packets:
+        if len(self._packets) >= MOST_WAITING:
+            self._give_up(next(iter(self._packets)), columns)
+        packets = self._packets[key] = Packets(packet.message.arrived + PATIENCE)
+        return packets
+
+    def _make_room(self, key: tuple[str, str], packet: Packet, columns: Columns) -> None:
+        """Give up other messages, the oldest first, while too much waits; raises Refusal when that does not help."""
+        while columns.holding.full or self._n_bytes + packet.n_bytes > MOST_WAITING_BYTES:
+            oldest = next((one for one in self._packets if one != key), None)
+            if oldest is None:
+                raise Refusal(Reason.INCOMPLETE, "too many packets wait for their others already")
+            self._give_up(oldest, columns)
+
+    def _read_waiting(self, packets: Packets, columns: Columns) -> None:
+        """Take what has waited for the message's time."""
+        for packet in packets.waiting.values():
+            readings = packet.origin.readings(columns)
+            _take_items(packet.cp, packet.command, packets.time, readings)
+            readings.close()
+            columns.replies += packet.answers
+        packets.read |= packets.waiting
+        packets.waiting = {}
+
+    def _forget(self, packets: Packets, no: int, columns: Columns) -> None:
+        """Let a packet go of which a copy came."""
+        copy = packets.waiting.pop(no, None) or packets.read.pop(no, None)
+        if copy is not None:
+            self._release(copy, columns)
 
     def _give_up(self, key: tuple[str, str], columns: Columns) -> None:
-        """Forget a message; packets that still wait for its time are rejects."""
+        """Forget a message; packets that still wait for its time are rejects.
+
+        The packets with a time are acknowledged last: should the line break between, those that need it come again
+        with it, and not without.
+        """
         packets = self._packets.pop(key)
-        self._n_bytes -= packets.n_bytes
-        for message, origin, command, _cp in packets.waiting:
-            missing = f"{len(packets.seen)} of {command.pnum} packets came, none with DataTime"
-            columns.reject_earlier(message, origin.gateway, Reason.INCOMPLETE, missing)
-            columns.gaps[origin.gateway] += 1
+        for packet in packets.waiting.values():
+            missing = f"{len(packets)} of {packet.command.pnum} packets came, none with DataTime"
+            columns.reject_earlier(packet.message, packet.origin.gateway, Reason.INCOMPLETE, missing)
+            columns.gaps[packet.origin.gateway] += 1
+        held = [*packets.waiting.values(), *packets.read.values()]
+        for packet in sorted(held, key=lambda one: one.time != ""):
+            self._release(packet, columns)
+
+    def _release(self, packet: Packet, columns: Columns) -> None:
+        self._n_bytes -= packet.n_bytes
+        columns.holding.release(packet.message)
 
 
 def _quick(cp: str, readings: Readings) -> bool:

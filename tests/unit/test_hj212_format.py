@@ -203,7 +203,8 @@ def packets(*cps, qn="20261121090000123"):
     return [data(cp, head=f"PNUM={len(cps)};PNO={no};", flag=6, qn=qn) for no, cp in enumerate(cps, 1)]
 
 
-FIRST, SECOND_PART, THIRD = packets("DataTime=20261121090000;a34013-Rtd=1", "a01001-Rtd=2", "a01002-Rtd=3")
+FIRST_CP = "DataTime=20261121090000;a34013-Rtd=1"
+FIRST, SECOND_PART, THIRD = packets(FIRST_CP, "a01001-Rtd=2", "a01002-Rtd=3")
 
 
 def test_packets_without_a_time_take_that_of_their_message():
@@ -240,6 +241,52 @@ def test_a_packet_that_waits_in_vain_is_a_reject_with_its_bytes():
     assert wire.rows.received == {wire.rows.rejects[0].gateway: 1}
     assert sum(wire.decoder.gaps.values()) == 1
     assert wire.wait(NOW + 2 * PATIENCE).reasons == []
+
+
+def test_the_acknowledgement_of_every_packet_waits_for_the_last_one():
+    wire = Wire(*FEED)
+    assert [len(wire.send(UP, part).rows.held) for part in (SECOND_PART, FIRST)] == [1, 1]
+    assert wire.rows.released == ()
+    wire.send(UP, THIRD)
+    # That with the time goes last: should the line break between, the others never come again without it.
+    assert [message.payload for message in wire.rows.released] == [SECOND_PART, THIRD, FIRST]
+    assert len(wire.decoder.holding) == wire.format._n_bytes == 0
+
+
+def test_packets_in_vain_are_released_with_their_reject():
+    wire = Wire(*FEED)
+    wire.send(UP, SECOND_PART)
+    wire.wait(NOW + PATIENCE)
+    assert [message.payload for message in wire.rows.released] == [SECOND_PART]
+    wire.send(UP, FIRST, at=NOW + PATIENCE)
+    wire.wait(NOW + 2 * PATIENCE)
+    assert ([message.payload for message in wire.rows.released], wire.reasons) == ([FIRST], [])
+
+
+def test_a_packet_that_comes_again_takes_the_place_of_the_first_copy():
+    wire = Wire(*FEED)
+    for part in (SECOND_PART, SECOND_PART, FIRST):
+        wire.send(UP, part)
+    assert wire.values == {"dust_concentration": 1, "ambient_temperature": 2}
+    assert len(wire.decoder.holding) == 2
+
+
+def test_packets_in_one_message_hold_it_once():
+    wire = Wire(*FEED)
+    wire.send(UP, SECOND_PART + THIRD)
+    assert (len(wire.rows.held), len(wire.decoder.holding)) == (1, 1)
+    wire.send(UP, FIRST)
+    assert len(wire.rows.released) == 2
+    assert len(wire.decoder.holding) == 0
+
+
+def test_a_waiting_packet_is_answered_when_it_is_taken():
+    asking = [
+        data(cp, head=f"PNUM=2;PNO={no};", flag=7) for no, cp in enumerate(("a01001-Rtd=2", FIRST_CP), 1)
+    ]
+    wire = Wire(*FEED)
+    assert wire.send(UP, asking[0]).answers == []
+    assert len(wire.send(UP, asking[1]).answers) == 2
 
 
 def test_what_waits_is_bounded_in_bytes_and_in_number(monkeypatch):
