@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from detectors.alarm import Samples
 from detectors.contract import State
-from detectors.expression import compile_expression, evaluate
+from detectors.evaluation import evaluate
+from detectors.expression import compile_expression
 from detectors.fill import fill, shift
 from detectors.lookup import find, pack
 from detectors.methods import OPERATORS
@@ -184,7 +185,7 @@ class _Instants:
         return np.where(self.t - t > self.condition.max_age[name][self.lane], np.nan, x)
 
     def remember(self, memory: int, condition: Floats, exact: bool) -> Floats:
-        """Return for how many seconds a condition has been true; see `expression.evaluate`."""
+        """Return for how many seconds a condition has been true; see `evaluation.Memory`."""
         of = self.condition
         owner = self.lane[self.first]
         before = shift(condition, self.first, of.was[memory][owner])
@@ -202,8 +203,8 @@ class _Instants:
         known = (condition == 1) & (seen if exact else True)
         return np.where(known, (self.t - began) / 1e9, np.nan)
 
-    def learn(self, memory: int, of: Sequence[Floats], wanted_s: float) -> Floats:
-        """Return the mean of a value over its first seconds of use; see `expression.Memory`."""
+    def learn(self, memory: int, of: Sequence[Floats], wanted_s: Floats) -> Floats:
+        """Return the mean of a value over its first seconds of use; see `evaluation.Memory`."""
         owner, first = self.lane[self.first], self.first
         state = self.condition.learned[memory]
         before = [shift(column, first, state[2 + n][owner]) for n, column in enumerate(of)]

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detectors.rows import Floats
+from detectors.logic import FUNCTIONS
 
 UNITS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _TOKEN = re.compile(
@@ -34,7 +31,7 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation: `op`, its operands, and what belongs to it (a number, a name, seconds).
+    """One operation: `op`, its operands, and what belongs to it (a number or a name).
 
     memory   which run of a condition it remembers, -1: none
     """
@@ -52,6 +49,7 @@ class Expression:
 
     text      as written · names: the signals and parameters it speaks of, in order of appearance
     calls     statistics of signals: name of the column -> (method, signal, arguments); a word is a parameter's name
+    durations those of the names that say how long: parameters, in seconds
     sets      where `any_of(…)` stands in the text (from, to), and the signal in it
     n_memories, n_learned  how many runs of conditions, and how many baselines, it remembers per subject
     """
@@ -62,6 +60,7 @@ class Expression:
     calls: Mapping[str, tuple[str, str, tuple[float | str, ...]]]
     n_memories: int
     n_learned: int
+    durations: frozenset[str] = frozenset()
     sets: tuple[tuple[int, int, str], ...] = ()
 
     def spread(self, members: Mapping[str, Sequence[str]]) -> str:
@@ -82,6 +81,7 @@ class _Parser:
     place: int = 0
     names: dict[str, None] = field(default_factory=dict)
     calls: dict[str, tuple[str, str, tuple[float | str, ...]]] = field(default_factory=dict)
+    durations: set[str] = field(default_factory=set)
     sets: list[tuple[int, int, str]] = field(default_factory=list)
     n_memories: int = 0
     n_learned: int = 0
@@ -98,6 +98,7 @@ class _Parser:
             dict(self.calls),
             self.n_memories,
             self.n_learned,
+            frozenset(self.durations),
             tuple(self.sets),
         )
 
@@ -151,12 +152,12 @@ class _Parser:
         node = self._not()
         while word := self._take("for", "before"):
             if word == "for":
-                node = Node("for", (node,), value=self._duration(), memory=self._memory())
+                node = Node("for", (node, self._duration()), memory=self._memory())
                 continue
             other = self._not()
-            by = self._duration() if self._take("by") else 0.0
-            sides = tuple(Node("since", (side,), memory=self._memory()) for side in (node, other))
-            node = Node("before", sides, value=by)
+            by = self._duration() if self._take("by") else Node("number", value=0.0)
+            sides = (Node("since", (side,), memory=self._memory()) for side in (node, other))
+            node = Node("before", (*sides, by))
         return node
 
     def _not(self) -> Node:
@@ -230,10 +231,10 @@ class _Parser:
         for _ in range(3):
             arguments.append(self._or())
             self._expect(",")
-        wanted = self._duration()
+        arguments.append(self._duration())
         self._expect(")")
         self.n_learned += 1
-        return Node("baseline", tuple(arguments), value=wanted, memory=self.n_learned - 1)
+        return Node("baseline", tuple(arguments), memory=self.n_learned - 1)
 
     def _any_of(self) -> Node:
         """`any_of(x)`: x, or x_2, or x_3 … of a device; until it is written out by `spread`, x alone."""
@@ -284,120 +285,19 @@ class _Parser:
         unit = self._take(*UNITS_S)
         return float(text) * (UNITS_S[unit] if unit else 1.0)
 
-    def _duration(self) -> float:
+    def _duration(self) -> Node:
+        """Return a number with a unit of time, in seconds, or the name of a parameter."""
         kind, text, _ = self._peek()
+        if kind == "word" and text not in _WORDS:
+            self.place += 1
+            self.names[text] = None
+            self.durations.add(text)
+            return Node("name", name=text)
         if kind != "number" or self.tokens[self.place + 1][1] not in UNITS_S:
-            self._fail(f"a duration was expected (`60 s`, `5 min`), `{text}` found")
-        return self._number()
+            self._fail(f"a duration was expected (`60 s`, `5 min`, a parameter), `{text}` found")
+        return Node("number", value=self._number())
 
 
 def compile_expression(text: str, methods: frozenset[str] = frozenset()) -> Expression:
     """Return the compiled expression; raises ExpressionError with the place of the first thing not understood."""
     return _Parser(text, methods).read()
-
-
-# ── evaluation ────────────────────────────────────────────────────────────────
-def both(a: Floats, b: Floats) -> Floats:
-    """Return a and b: false if one is false, else unknown if one is unknown."""
-    return np.where((a == 0) | (b == 0), 0.0, a * b)
-
-
-def either(a: Floats, b: Floats) -> Floats:
-    """Return a or b: true if one is true, else unknown if one is unknown."""
-    return 1.0 - both(1.0 - a, 1.0 - b)
-
-
-def _truth(x: Floats) -> Floats:
-    """Return a number as a condition: anything but 0 is true."""
-    return np.where(np.isnan(x), x, (x != 0) * 1.0)
-
-
-def _known(result: NDArray[np.bool_], *of: Floats) -> Floats:
-    """Return a comparison as a condition, unknown where an operand is."""
-    unknown = np.isnan(of[0])
-    for x in of[1:]:
-        unknown = unknown | np.isnan(x)
-    return np.where(unknown, math.nan, result * 1.0)
-
-
-def _ratio(a: Floats, b: Floats) -> Floats:
-    ratio: Floats = np.divide(a, b, out=np.full(len(a), math.nan), where=b != 0)
-    return ratio
-
-
-def unbalance(a: Floats, b: Floats, c: Floats) -> Floats:
-    """Return the negative-sequence voltage unbalance, in %, from the three line voltages.
-
-    sqrt((1 - sqrt(3 - 6·beta)) / (1 + sqrt(3 - 6·beta))), beta = Σu⁴ / (Σu²)². Source: IEC 61000-4-30 (clause not
-    verified). The largest deviation from the mean is another quantity.
-    """
-    squares = a * a + b * b + c * c
-    beta = _ratio(a**4 + b**4 + c**4, squares * squares)
-    root = np.sqrt(np.maximum(3.0 - 6.0 * beta, 0.0))
-    # Three lines always close a triangle; where rounding or a fault says otherwise, the quotient is cut at 100 %.
-    share: Floats = np.sqrt(np.divide(np.maximum(1.0 - root, 0.0), 1.0 + root))
-    share *= 100.0
-    return share
-
-
-FUNCTIONS: Mapping[str, tuple[int, Callable[..., Floats]]] = {
-    "abs": (1, np.abs),
-    "min": (2, np.minimum),
-    "max": (2, np.maximum),
-    "unbalance": (3, unbalance),
-}
-_BINARY: Mapping[str, Callable[[Floats, Floats], Floats]] = {
-    "and": lambda a, b: both(_truth(a), _truth(b)),
-    "or": lambda a, b: either(_truth(a), _truth(b)),
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": _ratio,
-    "<": lambda a, b: _known(a < b, a, b),
-    "<=": lambda a, b: _known(a <= b, a, b),
-    ">": lambda a, b: _known(a > b, a, b),
-    ">=": lambda a, b: _known(a >= b, a, b),
-    "==": lambda a, b: _known(a == b, a, b),
-    "!=": lambda a, b: _known(a != b, a, b),
-}
-
-
-class Memory(Protocol):
-    """What an expression remembers of its subjects."""
-
-    def remember(self, memory: int, condition: Floats, exact: bool) -> Floats:
-        """Return for how many seconds the condition has been true, NaN where it is not.
-
-        With `exact`, NaN also where nobody saw it begin.
-        """
-        ...
-
-    def learn(self, memory: int, of: Sequence[Floats], wanted_s: float) -> Floats:
-        """Return the mean of a value over its first `wanted_s` seconds of use, NaN until then; see `baseline`."""
-        ...
-
-
-def evaluate(node: Node, columns: Mapping[str, Floats], memory: Memory) -> Floats:
-    """Return the value of a node at every instant."""
-    if node.op == "number":
-        return np.full(len(next(iter(columns.values()))), node.value)
-    if node.op == "name":
-        return columns[node.name]
-    of = [evaluate(part, columns, memory) for part in node.of]
-    if node.op in _BINARY:
-        return _BINARY[node.op](*of)
-    if node.op == "not":
-        return 1.0 - _truth(of[0])
-    if node.op == "neg":
-        return -of[0]
-    if node.op == "since":
-        return memory.remember(node.memory, _truth(of[0]), True)
-    if node.op == "for":
-        condition = _truth(of[0])
-        lasted = memory.remember(node.memory, condition, False)
-        return np.where(condition == 1, (lasted >= node.value) * 1.0, condition)
-    if node.op == "baseline":
-        return memory.learn(node.memory, [of[0], _truth(of[1]), _truth(of[2])], node.value)
-    if node.op == "before":
-        return _known(of[0] - of[1] >= node.value, of[0], of[1])
-    return FUNCTIONS[node.op][1](*of)

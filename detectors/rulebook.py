@@ -282,6 +282,10 @@ class _Rule:
                 node, f"rule {self.code}: {error}", "The language is on one page: docs/rules.md"
             ) from error
         for name in when.names:
+            if name in when.durations and name not in parameters:
+                raise self._fail(
+                    "when", f"has no parameter `{name}`", f"Add `{name}` under `parameters:`, or write `60 s`"
+                )
             if name not in parameters and name not in when.calls:
                 self._known(name, node)
         for method, signal, arguments in when.calls.values():

@@ -78,7 +78,9 @@ def multivariate(
     for d, run in enumerate(corpus):
         signals[d, : run.value.shape[1]] = 1 + d * width + np.arange(run.value.shape[1])
     n = len(corpus)
-    devices = Devices(np.arange(n, dtype=np.int32), np.zeros(n, np.int32), np.ones(n, np.uint8), signals, np.ones(n))
+    devices = Devices(
+        np.arange(n, dtype=np.int32), np.zeros(n, np.int32), np.ones(n, np.uint8), signals, np.ones(n)
+    )
     detector = Pca(devices, tuning or PcaTuning(learn=TRAIN_ROWS))
     edges = [np.zeros(len(run) + 1, np.int8) for run in corpus]
     for start in range(0, max(map(len, corpus), default=0), _CHUNK):

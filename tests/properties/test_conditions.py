@@ -15,8 +15,9 @@ from core.time import SECOND
 from detectors.alarm import Samples
 from detectors.bank import Bank
 from detectors.condition import Condition
-from detectors.expression import ExpressionError, compile_expression, either
-from detectors.expression import both as fast_both
+from detectors.expression import ExpressionError, compile_expression
+from detectors.logic import both as fast_both
+from detectors.logic import either
 from detectors.plan import Conditions, Derived, Plan, Thresholds
 
 START = 1_767_225_600 * SECOND
@@ -67,15 +68,15 @@ def script(seed, n=400):
 MAX_AGE = {"a": 120 * SECOND, "b": 200 * SECOND, "c": 0}
 
 
-def condition(text):
-    names = compile_expression(text).names
+def condition(text, **params):
+    names = [name for name in compile_expression(text).names if name not in params]
     return Condition(
         text,
         subject_kind=2,
         subject=np.arange(M, dtype=np.int32),
         inputs={name: np.arange(M) + M * "abc".index(name) for name in names},
         max_age={name: np.full(M, MAX_AGE[name]) for name in names},
-        params={},
+        params=params,
         base=1000,
     )
 
@@ -117,6 +118,32 @@ def test_a_condition_equals_its_twin_however_the_samples_are_cut(text, seed, n_i
     assert found == known
     assert len(known) > 10
     assert set(known.values()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("named", "written"),
+    [
+        ("a for long", "a for 30 s"),
+        ("a before b by long", "a before b by 30 s"),
+        ("c > baseline(c, a, b, long)", "c > baseline(c, a, b, 30 s)"),
+    ],
+)
+def test_a_parameter_stands_for_a_time_and_may_differ_by_subject(named, written):
+    names = set(compile_expression(written).names)
+    rows = [row for row in script(3, 2000) if row[1] in names]
+    long = np.where(np.arange(M) % 2 == 0, 30.0, 5.0)
+    found = condition(named, long=long).feed(samples(rows))
+    for_all = {30.0: written, 5.0: written.replace("30 s", "5 s")}
+    every = {by: condition(text).feed(samples(rows)) for by, text in for_all.items()}
+    for subject, by in enumerate(long.tolist()):
+        mine, theirs = (of_subject(answer, subject) for answer in (found, every[by]))
+        assert mine == theirs
+    assert any(of_subject(every[30.0], odd) != of_subject(found, odd) for odd in range(1, M, 2))
+
+
+def of_subject(answer, subject):
+    rows = np.repeat(answer.channel, answer.count) == 1000 + subject
+    return list(zip(answer.t[rows].tolist(), answer.value[rows].tolist(), strict=True))
 
 
 def test_three_values_are_kleenes():

@@ -84,6 +84,12 @@ rules:
         ("    unit: ℃\n", '    unit: "1"\n    method: anomaly\n    with: {window: 3}\n', 9, "it learns them"),
         ("    signal: hopper_temperature\n", "    when: hopper_temperature >\n", 6, "a value was expected"),
         ("    signal: hopper_temperature\n", "    when: hopper_temperature > upper\n", 6, "`upper`"),
+        (
+            "    signal: hopper_temperature\n",
+            "    when: fan_running for fan_current\n",
+            6,
+            "no parameter `fan_current`",
+        ),
     ],
 )
 def test_a_bad_rule_is_refused_with_file_line_and_remedy(tmp_path, old, new, line, told):
