@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.utils import translation
 from fakes.django_site import site
 from fakes.night import TOML, fall
 
@@ -371,6 +372,19 @@ def test_everything_is_translated_and_compiled(app):
     ]
     assert ids
     assert untranslated == []
+
+
+@pytest.mark.parametrize("app", ["registry", "console"])
+def test_no_word_of_the_code_is_left_in_english(app):
+    with translation.override("zh-hans"):
+        left = {
+            word
+            for file in (ROOT / app).rglob("*.*")
+            if file.suffix in {".py", ".html"}
+            for word in re.findall(r'(?:\b_\(|{% translate)\s*"((?:[^"\\]|\\.)+)"', file.read_text("utf-8"))
+            if translation.gettext(word) == word
+        }
+    assert left == set()
 
 
 def test_an_alerts_page_shows_what_it_rests_on(visit, night, dsn):
