@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from detectors import anomaly, pca
+from detectors.count import COUNT
 from detectors.counter import COUNTER
 from detectors.cusum import CUSUM
 from detectors.ewma import EWMA
@@ -20,7 +21,7 @@ from detectors.stuck import STUCK
 from detectors.thermal import THERMAL
 from detectors.value import VALUE
 
-_ALL = (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNTER, PRODUCTION, SEASONAL)
+_ALL = (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNT, COUNTER, PRODUCTION, SEASONAL)
 OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _ALL}
 # Methods that learn what is usual and have alarms of their own (anomaly.py, pca.py): name -> unit of the statistic.
 LEARNING: Mapping[str, str] = {"anomaly": "1", "multivariate": "1"}

@@ -14,6 +14,7 @@ CASES = {
     "slope": ({"window_s": [60.0, 300.0]}, 0.5),
     "step": ({"window_s": [600.0, 90.0]}, 30.0),
     "mean": ({"window_s": [60.0, 200.0], "above": [math.nan, 50.0], "max_gap_s": [math.inf, 60.0]}, 0.6),
+    "count": ({"above": [60.0, 90.0], "window_s": [60.0, 300.0]}, 3.0),
     "counter": ({"modulus": [100.0, 1000.0], "most": [30.0, 950.0]}, 40.0),
     "seasonal": ({"floor": [5.0, 1.0], "slot_s": [1.0, 4.0], "clip": [0.5, 0.1]}, 1.5),
     "production": ({"idle": [20.0, 40.0], "margin": [30.0, 10.0], "day_s": [120.0, 30.0]}, 0.5),

@@ -148,6 +148,17 @@ class Mean:
         return y
 
 
+class Count:
+    def __init__(self, p):
+        self.p, self.x, self.rises = p, NAN, []
+
+    def take(self, t, x):
+        before = self.rises
+        rose = x >= self.p["above"] and not self.x >= self.p["above"]
+        self.rises, self.x = [*before, t][-32:] if rose else before, x
+        return float(sum(k * 1e-9 > t * 1e-9 - self.p["window_s"] for k in before) + rose)
+
+
 class Counter:
     def __init__(self, p):
         self.p, self.x = p, NAN
@@ -204,7 +215,7 @@ class Seasonal:
 
 METHODS = {
     "value": Value, "rate": Rate, "ewma": Ewma, "cusum": Cusum, "hampel": Hampel, "stuck": Stuck,
-    "thermal": Thermal, "slope": Slope, "step": Step, "mean": Mean, "counter": Counter, "production": Production,
+    "thermal": Thermal, "slope": Slope, "step": Step, "mean": Mean, "count": Count, "counter": Counter, "production": Production,
     "seasonal": Seasonal,
 }  # fmt: skip
 
