@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,8 +36,18 @@ class Enlisted:
     devices: Devices
 
 
-def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: int = 0) -> Enlisted:
-    """Return the tables of these rules for these devices; the first rule has row `first_row` of the plan."""
+# (series, high) -> level and limit of each that the registry sets for a reading itself.
+Own = Mapping[tuple[int, bool], Sequence[tuple[int, float]]]
+
+
+def enlist(
+    rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: int = 0, own: Own | None = None
+) -> Enlisted:
+    """Return the tables of these rules for these devices; the first rule has row `first_row` of the plan.
+
+    Where the registry sets a limit of its own for a reading (`own`), it stands in the place of a rule's limit of the
+    same reading, side and level, and of one of a lower level that would say the same no earlier: one cause, one alert.
+    """
     of_profile: dict[str, list[Watched]] = {}
     for device in devices:
         of_profile.setdefault(device.profile, []).append(device)
@@ -47,7 +57,7 @@ def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: 
         if rule.method in LEARNING:
             learning.append((row, rule, subjects))
         elif rule.when is None:
-            derived += _single(rule, row, subjects)
+            derived += _single(rule, row, subjects, own or {})
         else:
             conditions += _several(rule, row, subjects, inputs)
     tables, at = inputs.tables()
@@ -65,7 +75,7 @@ def enlist(rules: Sequence[RuleText], devices: Iterable[Watched], *, first_row: 
 
 def with_rules(plan: Plan, rules: Sequence[RuleText], devices: Iterable[Watched]) -> Plan:
     """Return a plan of limits and silences with these rules for these devices added."""
-    made = enlist(rules, devices, first_row=len(plan.rules))
+    made = enlist(rules, devices, first_row=len(plan.rules), own=_own(plan.thresholds))
     return replace(
         plan,
         rules=(*plan.rules, *made.rules),
@@ -75,6 +85,14 @@ def with_rules(plan: Plan, rules: Sequence[RuleText], devices: Iterable[Watched]
         scored=made.scored,
         devices=made.devices,
     )
+
+
+def _own(limits: Thresholds) -> Own:
+    own: dict[tuple[int, bool], list[tuple[int, float]]] = {}
+    columns = (limits.series, limits.high, limits.level, limits.limit)
+    for series, high, level, limit in zip(*(column.tolist() for column in columns), strict=True):
+        own.setdefault((series, high), []).append((level, limit))
+    return own
 
 
 def _said(rule: RuleText) -> Rule:
@@ -101,8 +119,9 @@ def _age_s(rule: RuleText, device: Watched, signal: str) -> float:
     return 0.0 if signal in device.facts else rule.max_age_s or _gap_s(device, signal)
 
 
-def _single(rule: RuleText, row: int, devices: Sequence[Watched]) -> list[Derived]:
-    found = [(d, s, d.series[s]) for d in devices for s in numbered(d, rule.signal)]
+def _single(rule: RuleText, row: int, devices: Sequence[Watched], own: Own) -> list[Derived]:
+    every = [(d, s, _left(rule, d, d.series[s], own)) for d in devices for s in numbered(d, rule.signal)]
+    found = [(device, signal, entries) for device, signal, entries in every if entries]
     if not found:
         return []
     params = {
@@ -111,11 +130,30 @@ def _single(rule: RuleText, row: int, devices: Sequence[Watched]) -> list[Derive
     }
     limits = [
         _limit(rule, device, entry, row=row, at=n, gap_s=_gap_s(device, signal))
-        for n, (device, signal, _) in enumerate(found)
-        for entry in rule.raises
+        for n, (device, signal, entries) in enumerate(found)
+        for entry in entries
     ]
-    series = np.array([key for _, _, key in found], np.int32)
+    series = np.array([device.series[signal] for device, signal, _ in found], np.int32)
     return [Derived(rule.method, series, params, Thresholds.rows(limits))]
+
+
+def _left(rule: RuleText, device: Watched, series: int, own: Own) -> list[Raise]:
+    """Return the levels of a rule that no limit of the registry stands for."""
+    if rule.method != "value":
+        return list(rule.raises)
+    return [
+        entry
+        for entry in rule.raises
+        if not any(
+            level == entry.level or (level > entry.level and _no_later(limit, rule, device, entry))
+            for level, limit in own.get((series, entry.high), ())
+        )
+    ]
+
+
+def _no_later(limit: float, rule: RuleText, device: Watched, entry: Raise) -> bool:
+    its = limit_of(rule, device, entry)
+    return limit <= its if entry.high else limit >= its
 
 
 def _limit(

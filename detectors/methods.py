@@ -21,7 +21,9 @@ from detectors.stuck import STUCK
 from detectors.thermal import THERMAL
 from detectors.value import VALUE
 
-_ALL = (VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNT, COUNTER, PRODUCTION, SEASONAL)
+_ALL = (
+    VALUE, RATE, EWMA, CUSUM, HAMPEL, STUCK, THERMAL, SLOPE, STEP, MEAN, COUNT, COUNTER, PRODUCTION, SEASONAL,
+)  # fmt: skip
 OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _ALL}
 # Methods that learn what is usual and have alarms of their own (anomaly.py, pca.py): name -> unit of the statistic.
 LEARNING: Mapping[str, str] = {"anomaly": "1", "multivariate": "1"}

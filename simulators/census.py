@@ -26,10 +26,8 @@ series = [
     { level = "red", high = 70, deadband = 5, on_delay_s = 10, off_delay_s = 60 },
   ] },
   { signal = "outlet_temperature", period_s = 10 },
-  { signal = "differential_pressure", period_s = 5, mandatory = true, limits = [
-    { level = "yellow", high = 1300, deadband = 80, on_delay_s = 30, off_delay_s = 60 },
-    { level = "orange", high = 1600, deadband = 80, on_delay_s = 30, off_delay_s = 60 },
-  ] },
+  # No limits: the rules D-05 and D-06 judge it while the fan runs.
+  { signal = "differential_pressure", period_s = 5, mandatory = true },
   { signal = "wind_speed", period_s = 10 },
   { signal = "lock_air_fault", period_s = 30, mandatory = true, limits = [
     { level = "orange", high = 0.5, on_delay_s = 30 },
@@ -95,15 +93,9 @@ series = [
   { signal = "power_factor", period_s = 30 },
   { signal = "frequency", period_s = 30 },
   { signal = "active_energy", period_s = 60 },
-  # 300-500 mA is the alarm setting that the explanation of GB 50116-2013, 9.2.3 names.
-  { signal = "residual_current", period_s = 5, limits = [
-    { level = "yellow", high = 300, deadband = 30, on_delay_s = 10, off_delay_s = 30 },
-    { level = "orange", high = 500, deadband = 30, on_delay_s = 10, off_delay_s = 30 },
-  ] },
-  { signal = "cable_temperature", period_s = 10, limits = [
-    { level = "yellow", high = 70, deadband = 3, on_delay_s = 30, off_delay_s = 60 },
-    { level = "orange", high = 85, deadband = 3, on_delay_s = 30, off_delay_s = 60 },
-  ] },
+  # The rules E-01 and E-03 have limits for these.
+  { signal = "residual_current", period_s = 5 },
+  { signal = "cable_temperature", period_s = 10 },
 ]
 
 [[template]]

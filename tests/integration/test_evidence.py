@@ -63,36 +63,36 @@ def test_a_limit_is_kept_with_its_steps_and_every_rise_has_its_own(running):
 
 def test_numbers_of_the_device_are_told_as_its_own(running):
     running.sql(
-        "INSERT INTO registry_deviceparameter (device_id, parameter, value, reason) VALUES (%s, 'D-02.red', 40, '')",
-        running.feed.catalog.devices["gw-01", "dc-1"].id,
+        "INSERT INTO registry_deviceparameter (device_id, parameter, value, reason) VALUES (%s, 'E-01.red', 40, '')",
+        running.feed.catalog.devices["gw-01", "meter-1"].id,
     )
     until(lambda: running.second(10, fan_running=1) or running.feed.catalog.parameters)
-    running.second(30, hopper_temperature=45)
-    (document,) = gathered(running, "D-02")
+    running.second(30, device="meter-1", residual_current=45)
+    (document,) = gathered(running, "E-01")
     assert (document["rule"]["numbers"]["red"], document["rule"]["overridden"]) == (40.0, ["red"])
     assert document["limit"] == 40.0
 
 
 def test_gathering_twice_changes_nothing(running):
-    running.second(60, hopper_temperature=75)
-    before = gathered(running, "D-02")
+    running.second(60, device="meter-1", residual_current=600)
+    before = gathered(running, "E-01")
     with psycopg.connect(running.dsn, autocommit=True) as connection:
-        evidence.write(connection, running.alerts()["D-02"].id, 1, {"other": 1}, now=running.now + SECOND)
-    assert documents(running, "D-02") == before
+        evidence.write(connection, running.alerts()["E-01"].id, 1, {"other": 1}, now=running.now + SECOND)
+    assert documents(running, "E-01") == before
 
 
 def test_the_command_line_draws_it(running, tmp_path):
-    running.second(120, hopper_temperature=75)
-    gathered(running, "D-02")
-    alert, plot = running.alerts()["D-02"], tmp_path / "evidence.svg"
+    running.second(120, device="meter-1", residual_current=600)
+    gathered(running, "E-01")
+    alert, plot = running.alerts()["E-01"], tmp_path / "evidence.svg"
     done = subprocess.run(
         [sys.executable, "-m", "service.cli", "alerts", "show", alert.id, "--json", "--plot", str(plot)],
         cwd=ROOT, env=os.environ | {"FENGSUI_DATABASE__DSN": running.dsn}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["evidence"] == documents(running, "D-02")
+    assert json.loads(done.stdout)["evidence"] == documents(running, "E-01")
     drawing = ET.fromstring(plot.read_text("utf-8"))
     kinds = [element.tag.rpartition("}")[2] for element in drawing.iter()]
     assert "polyline" in kinds
-    assert any("D-02" in (text.text or "") for text in drawing.iter() if text.tag.endswith("text"))
+    assert any("E-01" in (text.text or "") for text in drawing.iter() if text.tag.endswith("text"))
     assert any(line.get("class") == "limit" for line in drawing.iter())

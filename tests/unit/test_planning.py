@@ -70,7 +70,7 @@ def test_devices_fall_under_the_shipped_rules_of_their_profile_and_signals():
     plan = plan_of(catalog_of(TOWN), Watch(), read_rules(packs_of(Rules())))
     assert [rule.code for rule in plan.rules[:3]] == ["LIMIT", "Q-02", "Q-01"]
     assert plan.thresholds.limit.tolist() == [80.0]
-    assert of(plan, "D-02") == ([[HOPPER]], [])
+    assert of(plan, "D-01") == ([[HOPPER]], [])
     assert of(plan, "D-10") == ([], [[1]])
     assert of(plan, "D-13") == ([], [])  # no water in a dry collector
     assert of(plan, "E-08") == ([], [])  # nobody said what this feeder may carry
@@ -143,12 +143,45 @@ class TestLearning:
         }
 
 
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ("", {("D-01", 3, 60.0), ("D-02", 4, 70.0)}),
+        ('{ level = "red", high = 80 }', {("LIMIT", 4, 80.0), ("D-01", 3, 60.0)}),
+        ('{ level = "red", high = 55 }', {("LIMIT", 4, 55.0)}),
+        ('{ level = "yellow", high = 50 }', {("LIMIT", 2, 50.0), ("D-01", 3, 60.0), ("D-02", 4, 70.0)}),
+        ('{ level = "red", low = 5 }', {("LIMIT", 4, 5.0), ("D-01", 3, 60.0), ("D-02", 4, 70.0)}),
+        ('{ level = "orange", high = 90 }, { level = "red", high = 95 }', {("LIMIT", 3, 90.0), ("LIMIT", 4, 95.0)}),
+    ],
+)  # fmt: skip
+def test_a_limit_of_the_registry_stands_in_the_place_of_a_rules(limits, left):
+    """Of the same reading, side and level; and of a lower level that would say the same no earlier."""
+    town = TOWN.replace('limits = [{ level = "red", high = 80 }]', f"limits = [{limits}]")
+    plan = plan_of(catalog_of(town), Watch(), rules_of(Rules()))
+    tables = [(plan.thresholds, plan.thresholds.series)]
+    tables += [(d.limits, d.series[d.limits.series]) for d in plan.derived if d.method == "value"]
+    found = {
+        (plan.rules[rule].code, level, limit)
+        for table, series in tables
+        for rule, key, level, limit in zip(table.rule, series, table.level, table.limit, strict=True)
+        if key == HOPPER
+    }
+    assert found == left
+
+
+def test_one_cause_is_one_alert():
+    bank = Bank(plan_of(catalog_of(TOWN), Watch(), rules_of(Rules())))
+    t = np.arange(30) * 10 * SECOND
+    events = bank.step(Batch.of(np.full(30, HOPPER), t, np.full(30, 81.0)), int(t[-1]))
+    assert sorted(bank.rules[row].code for row in events.rule) == ["D-01", "LIMIT"]  # orange and red
+
+
 def test_a_rule_that_is_off_is_about_nobody_but_a_device_that_says_so():
-    assert of(plan_of(catalog_of(TOWN), Watch(), rules_of(Rules(off=("D-02",)))), "D-02") == ([], [])
-    own = replace(catalog_of(TOWN), parameters={1: {"D-02.on": 1.0}})
-    assert of(plan_of(own, Watch(), rules_of(Rules(off=("D-02",)))), "D-02") == ([[HOPPER]], [])
-    own = replace(catalog_of(TOWN), parameters={1: {"D-02.on": 0.0}})
-    assert of(plan_of(own, Watch(), rules_of(Rules())), "D-02") == ([], [])
+    assert of(plan_of(catalog_of(TOWN), Watch(), rules_of(Rules(off=("D-01",)))), "D-01") == ([], [])
+    own = replace(catalog_of(TOWN), parameters={1: {"D-01.on": 1.0}})
+    assert of(plan_of(own, Watch(), rules_of(Rules(off=("D-01",)))), "D-01") == ([[HOPPER]], [])
+    own = replace(catalog_of(TOWN), parameters={1: {"D-01.on": 0.0}})
+    assert of(plan_of(own, Watch(), rules_of(Rules())), "D-01") == ([], [])
 
 
 def test_switching_a_rule_that_nobody_has_is_refused():
@@ -249,7 +282,7 @@ def test_a_device_has_its_own_numbers():
         for rule, high, limit in zip(d.limits.rule, d.limits.high, d.limits.limit, strict=True)
     }
     assert limits["D-01", True] == 65
-    assert limits["D-02", True] == 70
+    assert ("D-02", True) not in limits  # the registry's red limit of 80 stands in its place
     assert limits["Q-05-T", False] == -9
     assert limits["Q-05-T", True] == 50
     assert of(plan, "E-08") == ([[CURRENT]], [])
