@@ -34,6 +34,7 @@ class AlertOut(Schema):
     id: str
     rule: str
     title: str
+    advice: str
     level: int
     level_now: int
     state: Literal["unack", "acked", "rtn_unack", "normal"]
@@ -219,7 +220,8 @@ def _plain(row: queries.AlertRow) -> dict[str, Any]:
     fields = {name: getattr(row, name) for name in AlertOut.model_fields if hasattr(row, name)}
     return {
         **fields,
-        "title": words.rule(row.rule),
+        "title": words.title(row),
+        "advice": words.advice(row),
         "subject": words.subject(row),
         "enterprise": words.enterprise(row),
     }

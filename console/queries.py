@@ -26,9 +26,12 @@ SELECT a.id, a.rule, a.level, a.level_now, a.state, a.suppression, a.data_qualit
        CASE a.subject_kind WHEN 1 THEN concat_ws(' ', coalesce(nullif(d.name_en, ''), d.name_zh),
                                                   coalesce(nullif(s.name_en, ''), s.name_zh))
             WHEN 2 THEN coalesce(nullif(d.name_en, ''), d.name_zh)
-            WHEN 3 THEN 'Gateway ' || g.code ELSE coalesce(nullif(e.name_en, ''), e.name) END AS name_en
+            WHEN 3 THEN 'Gateway ' || g.code ELSE coalesce(nullif(e.name_en, ''), e.name) END AS name_en,
+       coalesce(w.title_zh, a.rule) AS title_zh, coalesce(w.title_en, a.rule) AS title_en,
+       coalesce(w.advice_zh, '') AS advice_zh, coalesce(w.advice_en, '') AS advice_en
 FROM alerts a
 JOIN alert raw ON raw.id = a.id
+LEFT JOIN rule_words w ON w.code = a.rule
 LEFT JOIN registry_series s ON s.id = CASE WHEN a.subject_kind = 1 THEN a.subject END
 LEFT JOIN registry_device d ON d.id = CASE a.subject_kind WHEN 1 THEN s.device_id WHEN 2 THEN a.subject END
 LEFT JOIN registry_gateway g ON g.id = CASE a.subject_kind WHEN 3 THEN a.subject ELSE d.gateway_id END
@@ -111,6 +114,10 @@ class AlertRow:
     place: str
     name_zh: str | None
     name_en: str | None
+    title_zh: str
+    title_en: str
+    advice_zh: str
+    advice_en: str
 
 
 def _rows(statement: str, parameters: Any = ()) -> list[Row]:

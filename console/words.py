@@ -22,11 +22,6 @@ STATE: dict[str, Word] = {
     State.RTN_UNACK: _("Back to normal, not answered"),
     State.NORMAL: _("Back to normal, to be closed"),
 }
-RULE: dict[str, Word] = {
-    "LIMIT": _("Limit exceeded"),
-    "Q-01": _("Gateway offline"),
-    "Q-02": _("Series silent"),
-}
 CAUSE: dict[str, Word] = {
     "open": _("Alert opened"),
     "raise": _("Condition came again"),
@@ -60,9 +55,15 @@ def enterprise(row: AlertRow) -> str:
     return row.enterprise_zh if chinese() else row.enterprise_en
 
 
-def rule(code: str) -> str:
-    """Return the title of a rule; a rule without one is its code."""
-    return str(RULE.get(code, code))
+def title(row: AlertRow) -> str:
+    """Return the title of its rule; of a rule that nobody knows, the code."""
+    # In messages it stands within a line: "limit exceeded".
+    return row.title_zh if chinese() else row.title_en[:1].upper() + row.title_en[1:]
+
+
+def advice(row: AlertRow) -> str:
+    """Return what its rule advises, "" where it does not."""
+    return row.advice_zh if chinese() else row.advice_en
 
 
 def role(code: str) -> str:

@@ -9,7 +9,8 @@ ONLINE_S = 300
 OPEN_ALERTS = """
     SELECT a.level AS "等级 Level", e.name AS "企业 Enterprise",
            coalesce(d.name_zh || ' ' || s.name_zh, sd.name_zh, sg.code, e.name) AS "对象 Subject",
-           a.rule AS "规则 Rule", a.value AS "当前值 Value", a."limit" AS "限值 Limit", a.unit AS "单位 Unit",
+           coalesce(w.title_zh || ' ' || a.rule, a.rule) AS "规则 Rule",
+           a.value AS "当前值 Value", a."limit" AS "限值 Limit", a.unit AS "单位 Unit",
            a.raised AS "发生 Raised", extract(epoch FROM now() - a.raised)::float AS "持续 Open for",
            CASE a.state WHEN 'unack' THEN '未响应 unanswered' WHEN 'acked' THEN '已响应 acknowledged'
                         WHEN 'rtn_unack' THEN '已恢复未响应 back, unanswered' ELSE '已恢复 back to normal' END
@@ -17,6 +18,7 @@ OPEN_ALERTS = """
            a.times AS "次数 Times", a.id AS "编号 ID"
     FROM alerts_open a
     JOIN registry_enterprise e ON e.id = a.enterprise
+    LEFT JOIN rule_words w ON w.code = a.rule
     LEFT JOIN registry_series s ON a.subject_kind = 1 AND s.id = a.subject
     LEFT JOIN registry_device d ON d.id = s.device_id
     LEFT JOIN registry_device sd ON a.subject_kind = 2 AND sd.id = a.subject

@@ -23,7 +23,9 @@ from registry.load_rules import add_series
 from service.evidence import gather
 from service.facts import missing
 from service.metrics import PipelineMetrics
+from service.planning import BUILT_IN
 from service.rules import RuleFiles
+from storage import rule_words
 from storage.alerts import pending_commands, reached
 from storage.maintenance import Keep, maintain
 
@@ -66,6 +68,7 @@ class Keeper(threading.Thread):
         self._reached: Sequence[Reached] = ()
         self._rules, self._newest = rules, catalog
         self._evidence_since = 0
+        self._worded: tuple[RuleText, ...] | None = None
         self._provided: tuple[Catalog, tuple[RuleText, ...]] | None = None
         self._catalog: Catalog | None = None
         self._row_version, self._content_version = version, catalog.version
@@ -118,6 +121,7 @@ class Keeper(threading.Thread):
             self._reached = reached(connection, self._policy)
             self._fetch_catalog(connection)
             self._look_at_rules()
+            self._put_rules_into_words(connection)
             self._make_series_of_facts(connection)
             self._gather_evidence(connection)
             self._maintain(connection)
@@ -171,6 +175,13 @@ class Keeper(threading.Thread):
         if self._rules and self._rules.look():
             with self._lock:
                 self._catalog = self._newest
+
+    def _put_rules_into_words(self, connection: psycopg.Connection) -> None:
+        """Let pages and dashboards say what a rule's code means, and what to do."""
+        rules = self._rules.rules if self._rules else ()
+        if rules != self._worded:
+            rule_words.write(connection, (*BUILT_IN, *rules))
+            self._worded = rules
 
     def _maintain(self, connection: psycopg.Connection) -> None:
         now = clock_ns()

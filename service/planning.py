@@ -47,6 +47,8 @@ GATEWAY_SILENT = Rule(
     data_quality=True,
 )
 
+BUILT_IN = (LIMIT, SERIES_SILENT, GATEWAY_SILENT)
+
 
 def plan_of(catalog: Catalog, watch: Watch, rules: Sequence[RuleText] = ()) -> Plan:
     """Return what is to be detected: LIMIT, Q-02 and Q-01 in rows 0, 1, 2 of its rules, then those of the packs."""
@@ -74,7 +76,7 @@ def _is_switch(catalog: Catalog, key: int) -> bool:
 
 
 def _own(catalog: Catalog, watch: Watch) -> Plan:
-    rules = tuple(_versioned(rule) for rule in (LIMIT, SERIES_SILENT, GATEWAY_SILENT))
+    rules = tuple(_versioned(rule) for rule in BUILT_IN)
     return Plan(
         rules=rules,
         thresholds=_thresholds(catalog, watch),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from psycopg.pq import Format
 PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01 in microseconds since 1970
 _SIGNATURE = np.frombuffer(b"PGCOPY\n\xff\r\n\0" + bytes(8), np.uint8)
 _TRAILER = np.frombuffer(b"\xff\xff", np.uint8)
+_PIECE_ROWS = 2_500
 
 
 def pg_time(t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -35,19 +36,22 @@ def _row(kinds: tuple[str, ...]) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def copy_buffer(columns: Sequence[NDArray[Any]]) -> memoryview:
-    """Return a whole COPY BINARY stream of columns, equally long: int16/32/64 or float64."""
+def copy_buffers(columns: Sequence[NDArray[Any]]) -> Iterator[memoryview]:
+    """Yield a whole COPY BINARY stream of columns, equally long: int16/32/64 or float64.
+
+    In pieces, so that the server takes the first apart while the next is made.
+    """
     row = _row(tuple(f">{column.dtype.kind}{column.dtype.itemsize}" for column in columns))
-    n_rows = len(columns[0])
-    buffer = np.empty(len(_SIGNATURE) + n_rows * row.itemsize + len(_TRAILER), np.uint8)
-    buffer[: len(_SIGNATURE)] = _SIGNATURE
-    buffer[len(buffer) - len(_TRAILER) :] = _TRAILER
-    rows = buffer[len(_SIGNATURE) : len(buffer) - len(_TRAILER)].view(row)
-    rows["n"] = len(columns)
-    for k, column in enumerate(columns):
-        rows[f"size{k}"] = column.dtype.itemsize
-        rows[f"value{k}"] = column
-    return buffer.data
+    yield _SIGNATURE.data
+    for start in range(0, len(columns[0]), _PIECE_ROWS):
+        pieces = [column[start : start + _PIECE_ROWS] for column in columns]
+        rows = np.empty(len(pieces[0]), row)
+        rows["n"] = len(columns)
+        for k, piece in enumerate(pieces):
+            rows[f"size{k}"] = piece.dtype.itemsize
+            rows[f"value{k}"] = piece
+        yield rows.view(np.uint8).data
+    yield _TRAILER.data
 
 
 class Column(NamedTuple):

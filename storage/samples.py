@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from core.batch import LATE, Batch
-from storage.binary import Column, Time, copy_buffer, pg_time
+from storage.binary import Column, Time, copy_buffers, pg_time
 from storage.partitions import Partitions, name_of, starts_of
 
 _COPY = sql.SQL("COPY {} (time, value, series_id, quality) FROM STDIN (FORMAT binary)")
@@ -88,9 +88,10 @@ class Samples:
 
 
 def _copy_into(connection: psycopg.Connection[Any], table: str, batch: Batch) -> None:
-    buffer = copy_buffer([pg_time(batch.t), batch.value, batch.series, batch.quality.astype(np.int16)])
+    columns = [pg_time(batch.t), batch.value, batch.series, batch.quality.astype(np.int16)]
     with connection.cursor() as cursor, cursor.copy(_COPY.format(sql.Identifier(table))) as copy:
-        copy.write(buffer)
+        for piece in copy_buffers(columns):
+            copy.write(piece)
 
 
 def first_among(

@@ -8,11 +8,12 @@ from django import template
 from django.utils import timezone
 
 from console import words
-from console.queries import AlertRow
 
 register = template.Library()
 register.filter("subject", words.subject)
 register.filter("enterprise", words.enterprise)
+register.filter("title", words.title)
+register.filter("advice", words.advice)
 register.filter("reading", words.reading)
 register.filter("number", words.number)
 register.filter("role", words.role)
@@ -32,11 +33,6 @@ def level_mark(level: int) -> str:
 @register.filter
 def colour(level: int) -> str:
     return words.COLOUR.get(level, "none")
-
-
-@register.filter
-def title(row: AlertRow) -> str:
-    return words.rule(row.rule)
 
 
 @register.filter

@@ -12,7 +12,8 @@ from alerts.state import State, Suppression
 from core.events import SubjectKind
 from core.levels import Level
 from core.time import DAY, HOUR, MINUTE, SECOND, to_datetime
-from storage import alerts
+from service.planning import BUILT_IN
+from storage import alerts, rule_words
 from storage.maintenance import make_ahead
 
 DOCS = (Path(__file__).parents[2] / "docs/registry.md").read_text("utf-8")
@@ -70,6 +71,7 @@ def fall(dsn, now):
     with psycopg.connect(dsn, autocommit=True) as connection:
         make_ahead(connection, "sample", now - DAY)
         alerts.write(connection, changes, now)
+        rule_words.write(connection, BUILT_IN)
         measure(connection, hopper, now)
     return {"red": red.id, "orange": orange.id, "yellow": yellow.id, "silent": silent.id, "closed": closed.id}
 

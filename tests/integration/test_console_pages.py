@@ -100,6 +100,13 @@ def test_the_start_page_speaks_english_too(night, visit):
     assert "Not answered" in text
 
 
+def test_an_alerts_page_says_what_its_rule_means_and_what_to_do_until_it_is_closed(night, visit):
+    _answer, text = visit(f"/alerts/{night['red']}")
+    assert "超过限值" in text
+    assert "处置 到现场核实读数" in text
+    assert "到现场核实读数" not in visit(f"/alerts/{night['closed']}")[1]
+
+
 def test_the_language_can_be_chosen_and_stays(night, dsn):
     from django.contrib.auth import get_user_model
     from django.test import Client

@@ -1,5 +1,6 @@
 """A pipeline whose rule pack is edited while it works: other rules at once, unchanged ones keep their state."""
 
+import psycopg
 import pytest
 from pipeline_case import Running, import_town, until
 
@@ -67,6 +68,18 @@ def test_a_pack_edited_while_running_and_what_it_does_not_change_goes_on(running
     assert "D-10" not in running.alerts()
     running.second(10, production_running=1, fan_running=0)
     assert "D-10" in running.alerts(), "the delay that ran when the rules were read again ran on"
+
+
+def test_whoever_reads_alerts_finds_the_words_of_every_rule_that_was_in_force(running):
+    def titles():
+        with psycopg.connect(running.dsn) as connection:
+            return dict(connection.execute("SELECT code, title_zh FROM rule_words").fetchall())
+
+    until(lambda: titles().get("X-1") == "甲")
+    assert titles().keys() > {"LIMIT", "Q-01", "Q-02", "D-10"}
+    rewrite(running, PACK.replace("X-1", "X-2").replace("甲", "乙"))
+    until(lambda: titles().get("X-2") == "乙")
+    assert titles()["X-1"] == "甲", "its alerts stay"
 
 
 def test_a_bad_pack_changes_nothing(running):
