@@ -87,8 +87,7 @@ class Events:
     @classmethod
     def empty(cls) -> Events:
         """Return no events."""
-        columns: list[Any] = [np.empty(0, dtype) for dtype in _DTYPES]
-        return cls(*columns)
+        return _NONE
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Events:
         """Return the chosen rows, in the given order."""
@@ -108,3 +107,5 @@ _DTYPES = (
     np.int32, np.uint8, np.uint8, np.uint8, np.int32, np.int32,
     np.int64, np.int64, np.float64, np.float64, np.bool_,
 )  # fmt: skip
+_COLUMNS: list[Any] = [np.empty(0, dtype) for dtype in _DTYPES]
+_NONE = Events(*_COLUMNS)

@@ -170,11 +170,11 @@ class Bank:
 
     def _watch(self, runs: Runs) -> Events:
         """Return the edges that readings make."""
-        known = int(np.searchsorted(runs.series, len(self._pool_of)))
-        if not known:
-            return Events.empty()
-        if known < len(runs):
+        if len(runs) and runs.series[-1] >= len(self._pool_of):
+            known = int(runs.series.searchsorted(np.int32(len(self._pool_of))))
             runs = Runs(runs.batch, runs.series[:known], runs.start[:known], runs.count[:known])
+        if not len(runs):
+            return Events.empty()
         runs = _clipped(runs)
         read: list[Samples] = []
         events = [self._wave(wave, read) for wave in runs.pieces(_LONGEST)]
@@ -193,11 +193,13 @@ class Bank:
         """Return the edges in runs of which none is very long, and note which channels are awake then."""
         pool_of = self._pool_of[runs.series]
         lane_of = self._lane_of[runs.series].astype(np.intp)
-        longest = 8 + int(runs.count.sum()) // 3200
+        longest = 8 + int(np.add.reduce(runs.count)) // 3200
         found: list[Samples] = []
         for n, pool in enumerate(self._pools):
-            which = np.flatnonzero(pool_of == n)
-            if len(which):
+            here = pool_of == n
+            n_here = np.count_nonzero(here)
+            if n_here:
+                which = slice(None) if n_here == len(here) else here.nonzero()[0]
                 found += pool.advance(runs, which, lane_of[which], longest=longest)
         found = [samples for samples in found if len(samples.channel)]
         if not found:
@@ -241,7 +243,7 @@ def _part(state: State, name: str) -> State:
 def _clipped(runs: Runs) -> Runs:
     """Return runs without readings whose square is not finite."""
     value = runs.batch.value
-    if value.max() <= BIGGEST and value.min() >= -BIGGEST:
+    if np.maximum.reduce(value) <= BIGGEST and np.minimum.reduce(value) >= -BIGGEST:
         return runs
     batch = runs.batch
     clipped = Batch(batch.series, batch.t, np.clip(value, -BIGGEST, BIGGEST), batch.quality)

@@ -27,10 +27,11 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     np.maximum(up, -clip, out=up)
     np.negative(up, out=down)
     z -= k
-    up, down = rows.climb(z, np.stack([lanes["up"], lanes["down"]]), lanes["cap"])
-    lanes.set("up", rows.last(up))
-    lanes.set("down", rows.last(down))
-    y: Floats = np.copysign(np.maximum(up, down), up - down)
+    sums = lanes.pair("up")
+    up, down = rows.climb(z, sums, lanes.over(rows, "cap"))
+    sums[0], sums[1] = rows.last(up), rows.last(down)
+    y: Floats = np.maximum(up, down)
+    np.copysign(y, up - down, out=y)
     return y
 
 

@@ -20,12 +20,17 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     alpha = lanes.over(rows, "alpha")
     keep = 1.0 - alpha
     x = rows.value
-    # The very first reading is the first mean.
-    before = np.where(np.isnan(lanes["m"]), rows.first(x), lanes["m"])
+    before, variance_before = lanes["m"], lanes["v"]
+    if np.isnan(before).any():  # the very first reading is the first mean
+        before = np.where(np.isnan(before), rows.first(x), before)
     mean = rows.affine(keep, alpha * x, before)
     d = x - rows.before(mean, before)
-    var = rows.affine(keep, keep * alpha * (d * d), lanes["v"])
-    y = d / np.maximum(np.sqrt(rows.before(var, lanes["v"])), lanes.over(rows, "floor"))
+    grown = d * d
+    grown *= keep * alpha
+    var = rows.affine(keep, grown, variance_before)
+    y = np.sqrt(rows.before(var, variance_before))
+    np.maximum(y, lanes.over(rows, "floor"), out=y)
+    np.divide(d, y, out=y)
     lanes.set("m", rows.last(mean))
     lanes.set("v", rows.last(var))
     return lanes.known_after(y, rows, count="n", wanted="warmup")

@@ -28,7 +28,7 @@ class Runs:
         """Return the runs of an ordered batch."""
         if not len(batch):
             return cls(batch, batch.series, np.empty(0, np.intp), np.empty(0, np.intp))
-        inner = np.flatnonzero(batch.series[1:] != batch.series[:-1])
+        inner = (batch.series[1:] != batch.series[:-1]).nonzero()[0]
         bounds = np.empty(len(inner) + 2, np.intp)
         bounds[0], bounds[-1] = 0, len(batch)
         np.add(inner, 1, out=bounds[1:-1])
@@ -40,7 +40,7 @@ class Runs:
 
     def pieces(self, most: int) -> Iterator[Runs]:
         """Yield the same rows in waves, a run at most once and with at most `most` rows in each, in order of time."""
-        longest = int(self.count.max(initial=0))
+        longest = int(np.maximum.reduce(self.count, initial=0))
         if longest <= most:
             yield self
             return
@@ -71,4 +71,5 @@ class Frame:
         arrived = Runs.of(batch)
         usable = (batch.quality & QUALITY_MASK) != np.uint8(Quality.BAD)
         usable &= batch.value == batch.value  # not NaN
-        return cls(arrived, arrived if usable.all() else Runs.of(batch.take(usable)))
+        every = np.count_nonzero(usable) == len(batch)
+        return cls(arrived, arrived if every else Runs.of(batch.take(usable)))

@@ -4,9 +4,10 @@
 
 The floor (in the unit of the series) is needed where most readings are equal. Unknown until 32 readings were seen.
 Of a sorted window no second sort is needed: deviations below and above the median are two sorted lists, so that
-MAD = (max_j min(med - s_j, s_j+16 - med) + min_j max(med - s_j, s_j+16 - med)) / 2. And MAD is never less than
-min(med - s_8, s_24 - med). A window without its oldest values bounds both for as long as the others stay in it:
-one sort mostly shows for several readings in a row that they are within the limits (quiet_range).
+MAD = (max_j min(med - s_j, s_j+16 - med) + min_j max(med - s_j, s_j+16 - med)) / 2. And half of the window is not
+further than MAD from the median, so that MAD is never less than half of the shortest range that holds so many. A
+window without its oldest values bounds both for as long as the others stay in it: one sort mostly shows for several
+readings in a row that they are within the limits (quiet_range).
 Source: F. R. Hampel 1974; L. Davies and U. Gather 1993, "The identification of multiple outliers".
 """
 
@@ -19,8 +20,7 @@ from detectors.operator import UNKNOWN, Lanes, Operator
 from detectors.rows import OUTLIVED, WINDOW, Floats, History, Rows, Spared
 
 _HALF = WINDOW // 2
-_LOW, _HIGH = WINDOW // 4, WINDOW - WINDOW // 4
-CACHE = ("above", "below", "left")
+CACHE = ("above", "below", "until")
 _SCALE = 1.4826  # makes MAD the standard deviation of a normal distribution
 
 
@@ -49,8 +49,13 @@ def derive(rows: Rows, lanes: Lanes) -> Floats:
     def outline(s: Floats, here: NDArray[np.intp], quiet: Floats) -> tuple[Floats, Floats]:
         return quiet_range(s, floor_of(here), quiet)
 
-    above, below, left = (lanes[name] for name in CACHE)
-    spared = Spared(outline, lanes.quiet, above=above, below=below, left=left)
+    spared = Spared(
+        outline,
+        lanes.quiet,
+        above=lanes["above"],
+        below=lanes["below"],
+        until=lanes.time("until"),
+    )
     return rows.over_windows(judge, x[:, None], History(lanes.ring, lanes.seen), spared)
 
 
@@ -58,15 +63,18 @@ def quiet_range(s: Floats, floor: Floats, quiet: Floats) -> tuple[Floats, Floats
     """Return between what a reading is less than `quiet` from the median, whatever the OUTLIVED missing values are.
 
     s float64[N, WINDOW] sorted windows, where inf stands for these values. With the missing values back, an order
-    statistic is at most so many ranks lower, and not higher.
+    statistic is at most so many ranks lower, and not higher; and of the half within MAD, so many may be missing.
     """
-    low = 0.5 * (s[:, _HALF - 1 - OUTLIVED] + s[:, _HALF - OUTLIVED])
-    high = 0.5 * (s[:, _HALF - 1] + s[:, _HALF])
+    s = s.T[: WINDOW - OUTLIVED].copy()  # side by side
+    fewest = _HALF - 1 - OUTLIVED
+    low, high = s[fewest] + s[fewest + 1], s[_HALF - 1] + s[_HALF]
     with np.errstate(invalid="ignore"):  # where a window is not full
-        bound = np.minimum(low - s[:, _LOW], s[:, _HIGH - OUTLIVED] - high)
-        bound *= _SCALE
+        bound = np.minimum.reduce(s[fewest:] - s[: _HALF + 1], axis=0)
+        bound *= 0.5 * _SCALE
         np.maximum(bound, floor, out=bound)
         bound *= quiet
+        low *= 0.5
+        high *= 0.5
         high -= bound
         low += bound
     return high, low
@@ -76,7 +84,7 @@ HAMPEL = Operator(
     "hampel",
     derive,
     params={"floor": UNKNOWN},
-    state={"above": np.inf, "below": 0.0, "left": 0.0},
+    state={"above": np.inf, "below": 0.0, "until": 0.0},
     cache=CACHE,
     n_rings=1,
     unit="MAD",

@@ -40,7 +40,7 @@ class Lanes:
         self,
         columns: Floats,
         names: Mapping[str, int],
-        same: Mapping[str, float],
+        same: Mapping[str, Floats],
         *,
         x_before: Floats,
         t_before: NDArray[np.int64],
@@ -51,7 +51,7 @@ class Lanes:
         low: tuple[float, int],
         awake: NDArray[np.bool_] | None,
     ) -> None:
-        """Look at the columns [C, L] of a tile; a bound is a number, or a column where that is not -1.
+        """Look at the columns [C, L] of a tile; `same` are numbers; a bound is one, or a column where that is not -1.
 
         awake bool[L] of which lanes every statistic is looked at; None: of none.
         """
@@ -72,7 +72,7 @@ class Lanes:
     def over(self, rows: Rows, name: str) -> Floats:
         """Return a parameter or state as a column; a parameter that all lanes share as one number."""
         same = self._same.get(name)
-        return rows.spread(self[name]) if same is None else np.asarray(same)
+        return rows.spread(self._columns[self._names[name]]) if same is None else same
 
     def time(self, name: str) -> NDArray[np.int64]:
         """Return a column that holds whole numbers: nanoseconds or a count."""
@@ -81,21 +81,28 @@ class Lanes:
     def known_after(self, y: Floats, rows: Rows, *, count: str, wanted: str) -> Floats:
         """Return y with NaN for the first `wanted` readings; the state `count` counts up to there."""
         had, same = self[count], self._same.get(wanted)
-        if (had < (self[wanted] if same is None else same)).any():
+        if np.count_nonzero(had < (self[wanted] if same is None else same)):
             wants = self[wanted]
             had_then = rows.total(np.ones(len(y))) - 1.0 + rows.spread(had)
             y[had_then < rows.spread(wants)] = UNKNOWN
             self.set(count, np.minimum(had + rows.count, wants))
         return y
 
+    def pair(self, first: str) -> Floats:
+        """Return a state and the one declared after it, float64[2, L]."""
+        at = self._names[first]
+        pair: Floats = self._columns[at : at + 2]
+        return pair
+
     @property
     def quiet(self) -> Floats:
         """Return, per lane, below what size a statistic will not be looked at: any such number will do."""
         (high, at_high), (low, at_low) = self._high, self._low
         quiet = np.empty(len(self.seen))
-        quiet.fill(min(high, -low) if at_high < 0 and at_low < 0 else np.inf)
-        for same, column, sign in ((high, at_high, 1.0), (low, at_low, -1.0)):
-            np.minimum(quiet, sign * (same if column < 0 else self._columns[column]), out=quiet)
+        quiet.fill(min(high if at_high < 0 else np.inf, -low if at_low < 0 else np.inf))
+        for column, sign in ((at_high, 1.0), (at_low, -1.0)):
+            if column >= 0:
+                np.minimum(quiet, sign * self._columns[column], out=quiet)
         if self._awake is not None:
             quiet[self._awake] = -np.inf
         return quiet
@@ -106,7 +113,7 @@ class Lanes:
         beyond = y >= (high if at_high < 0 else rows.spread(self._columns[at_high]))
         if at_low >= 0 or low > -np.inf:
             beyond |= y <= (low if at_low < 0 else rows.spread(self._columns[at_low]))
-        if not beyond.any():
+        if not np.count_nonzero(beyond):
             return self._awake
         noticed = rows.any_of(beyond)
         return noticed if self._awake is None else noticed | self._awake

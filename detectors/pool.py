@@ -38,7 +38,7 @@ class Bound(NamedTuple):
 class Slot:
     """One operator of a pool: where its columns are, and what is the same for all lanes.
 
-    columns name -> column of the matrix · same name -> value of all lanes
+    columns name -> column of the matrix · same name -> value of all lanes, every name -> the same as an array
     high, low: a statistic strictly between them concerns no alarm that is at rest
     """
 
@@ -48,6 +48,7 @@ class Slot:
         given = {**operator.params, **params}
         self.same = {name: float(value) for name, value in given.items() if np.ndim(value) == 0}
         self.differs = {name: np.asarray(value) for name, value in given.items() if np.ndim(value)}
+        self.every = {name: np.asarray(value) for name, value in self.same.items()}
         self.columns: dict[str, int] = {}
         self.high, self.low = Bound(np.inf), Bound(-np.inf)
 
@@ -83,30 +84,28 @@ class Pool:
         return len(self.slots) * len(self.series)
 
     def advance(
-        self, runs: Runs, which: NDArray[np.intp], lane: NDArray[np.intp], *, longest: int
+        self, runs: Runs, which: NDArray[np.intp] | slice, lane: NDArray[np.intp], *, longest: int
     ) -> Iterator[Samples]:
         """Take the chosen runs through all operators; yield the samples that an alarm must see.
 
         A series with more than `longest` readings is computed by scans, the others by rounds.
         """
         start, count = runs.start[which], runs.count[which]
-        if count.max() == 1:
-            for tile in _even(len(lane), _TILE_ROWS):
-                yield from self._run(runs, Rounds(runs.batch, lane[tile], start[tile], count[tile]))
-            return
-        short = np.flatnonzero(count <= longest)
-        if len(short):
-            # In 16 bits it is sorted by counting; longest is far less.
-            short = short[np.argsort((longest - count[short]).astype(np.uint16), kind="stable")]
-            step = max(1024, _TILE_ROWS * len(short) // int(count[short].sum()))
-            for tile in _even(len(short), step):
-                at = short[tile]
-                yield from self._run(runs, Rounds(runs.batch, lane[at], start[at], count[at]))
-        long = np.flatnonzero(count > longest)
-        if len(long):
-            group = np.cumsum(count[long]) // _SCAN_ROWS
-            for at in np.split(long, np.flatnonzero(np.diff(group)) + 1):
+        most, n_long = int(np.maximum.reduce(count)), 0
+        if most > 1:
+            # In 16 bits it is sorted by counting; pieces of runs are shorter.
+            order = (most - count).astype(np.uint16).argsort(kind="stable")
+            lane, start, count = lane[order], start[order], count[order]
+        if most > longest:
+            n_long = int(np.count_nonzero(count > longest))
+            group = np.cumsum(count[:n_long]) // _SCAN_ROWS
+            for at in np.split(np.arange(n_long), np.flatnonzero(np.diff(group)) + 1):
                 yield from self._run(runs, Scans(runs.batch, lane[at], start[at], count[at]))
+        if n_long < len(count):
+            lane, start, count = lane[n_long:], start[n_long:], count[n_long:]
+            step = max(1024, _TILE_ROWS * len(count) // int(np.add.reduce(count)))
+            for tile in _even(len(count), step):
+                yield from self._run(runs, Rounds(runs.batch, lane[tile], start[tile], count[tile]))
 
     def bound(self, high: Floats, low: Floats) -> None:
         """Set the bounds of all channels, float64[n_channels]; a bound that all lanes share takes no memory."""
@@ -176,7 +175,7 @@ class Pool:
             lanes = Lanes(
                 columns,
                 slot.columns,
-                slot.same,
+                slot.every,
                 x_before=x_before,
                 t_before=t_before,
                 dt_s=dt_s,

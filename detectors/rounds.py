@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.rows import OUTLIVED, TILE, WINDOW, Floats, History, Judge, Scalar, Source, Spared
+
+# Row k, added to a ring in which slot k is the oldest, makes its oldest values infinite.
+_OLDEST = np.zeros((WINDOW, WINDOW))
+_OLDEST[np.arange(WINDOW)[:, None], (np.arange(WINDOW)[:, None] + np.arange(OUTLIVED)) % WINDOW] = np.inf
 
 
 class Rounds:
@@ -26,30 +30,25 @@ class Rounds:
         self.lane = lane
         self.n_lanes = len(start)
         longest = int(count[0])
-        sizes = [self.n_lanes]
+        self._every = np.arange(self.n_lanes)
+        self._sizes = [self.n_lanes]
+        self.row = start
         if longest > 1:
-            at_least = np.cumsum(np.bincount(count, minlength=longest + 1)[::-1])[::-1]
-            sizes = at_least[1:].tolist()
-            self._nth = np.concatenate([np.arange(n) for n in sizes])
-            self.row = start[self._nth] + np.repeat(np.arange(longest), sizes)
-        else:
-            self.row = start
-        bounds = [0]
-        for n in sizes:
-            bounds.append(bounds[-1] + n)
-        self._rounds = [slice(a, b) for a, b in pairwise(bounds)]
-        self._sizes = sizes
+            nth = np.arange(longest)
+            more = self.n_lanes - count[::-1].searchsorted(nth, "right")
+            self._sizes = more.tolist()
+            self._owner = np.concatenate([self._every[:n] for n in self._sizes])
+            self.row = start[self._owner] + nth.repeat(more)
+        starts = list(accumulate(self._sizes, initial=0))
+        self._rounds = [slice(a, b) for a, b in pairwise(starts)]
+        if longest > 1:
+            self._last = np.array(starts)[count - 1] + self._every
         self.count = count
         self.value = source.value[self.row]
         self.t = source.t[self.row]
 
     def spread(self, lane: NDArray[Scalar]) -> NDArray[Scalar]:
-        if len(self._sizes) == 1:
-            return lane
-        if lane.strides[0] == 0:
-            return np.broadcast_to(lane[0], len(self.row))
-        spread: NDArray[Scalar] = lane[self._nth]
-        return spread
+        return lane if len(self._sizes) == 1 else lane.take(self._owner)
 
     def before(self, column: NDArray[Scalar], carried: NDArray[Scalar]) -> NDArray[Scalar]:
         if len(self._sizes) == 1:
@@ -62,13 +61,7 @@ class Rounds:
         return column[: self.n_lanes]
 
     def last(self, column: NDArray[Scalar]) -> NDArray[Scalar]:
-        last = column[: self.n_lanes]
-        if len(self._sizes) == 1:
-            return last
-        last = last.copy()
-        for r, n in zip(self._rounds[1:], self._sizes[1:], strict=True):
-            last[:n] = column[r]
-        return last
+        return column if len(self._sizes) == 1 else column.take(self._last)
 
     def total(self, column: NDArray[Scalar]) -> NDArray[Any]:
         total: NDArray[Any] = np.array(column, np.int64 if column.dtype == bool else column.dtype)
@@ -78,7 +71,9 @@ class Rounds:
 
     def affine(self, a: Floats, b: Floats, carried: Floats) -> Floats:
         if len(self._sizes) == 1:
-            return a * carried + b
+            once = a * carried
+            once += b
+            return once
         y = np.empty(len(b))
         for r, n in zip(self._rounds, self._sizes, strict=True):
             out = y[r]
@@ -93,7 +88,7 @@ class Rounds:
             out = s[:, r]
             np.add(carried[:, :n], z[:, r], out=out)
             np.maximum(out, 0.0, out=out)
-            np.minimum(out, cap[:n], out=out)
+            np.minimum(out, cap[r] if cap.ndim else cap, out=out)
             carried = out
         return s
 
@@ -116,20 +111,21 @@ class Rounds:
     def over_windows(
         self, judge: Judge, values: Floats, history: History, spared: Spared | None = None
     ) -> Floats:
-        history = History(history.ring, history.taken.copy(), history.keep)
-        ring, taken, keep = history.ring, history.taken, history.keep
+        ring, keep, taken = history.ring, history.keep, history.taken.copy()
         begin, line = self.lane * ring[0].size, ring.reshape(-1)
         y = np.zeros(len(values))
         for r, n in zip(self._rounds, self._sizes, strict=True):
-            lanes = self._doubtful(values[r, 0], r.start, history, spared) if spared else np.arange(n)
-            for tile in range(0, len(lanes), TILE):
-                at = lanes[tile : tile + TILE]
-                found = judge(ring.take(self.lane[at], axis=0), r.start + at)
-                y[r.start + at] = found
-                if spared:
-                    loud = at[~(np.abs(found) < spared.quiet[at])]
-                    spared.left[loud], spared.quiet[loud] = 0.0, -np.inf
-            pushed = slice(0, n) if keep is None else np.flatnonzero(keep[r])
+            at = self._every[:n]
+            if spared is not None:
+                at = self._doubtful(values[r, 0], r.start, taken[:n], ring, spared)
+            for tile in range(0, len(at), TILE):
+                lanes = at[tile : tile + TILE]
+                found = judge(ring.take(self.lane[lanes], axis=0), r.start + lanes)
+                y[r.start + lanes] = found
+                if spared is not None:
+                    loud = lanes[~(np.abs(found) < spared.quiet[lanes])]
+                    spared.until[loud], spared.quiet[loud] = 0, -np.inf
+            pushed = slice(0, n) if keep is None else keep[r].nonzero()[0]
             slot = taken[:n][pushed] & (WINDOW - 1)
             slot += begin[:n][pushed]
             for m in range(values.shape[1]):
@@ -137,28 +133,31 @@ class Rounds:
             taken[:n][pushed] += 1
         return y
 
-    def _doubtful(self, x: Floats, first: int, history: History, spared: Spared) -> NDArray[np.intp]:
+    def _doubtful(
+        self, x: Floats, first: int, taken: NDArray[np.int64], ring: Floats, spared: Spared
+    ) -> NDArray[np.intp]:
         """Return which lanes of a round need an exact result, after fresh bounds where old ones do not do."""
         n = len(x)
         calm = x > spared.above[:n]
         calm &= x < spared.below[:n]
-        calm &= spared.left[:n] > 0.0
-        spared.left[:n] -= 1.0
-        due = np.flatnonzero(~calm)
+        calm &= taken < spared.until[:n]
+        lanes = np.logical_not(calm, out=calm).nonzero()[0]
         doubtful = []
-        for tile in range(0, len(due), TILE):
-            at = due[tile : tile + TILE]
-            windows = history.ring.take(self.lane[at], axis=0)[:, 0]
-            taken, begin = history.taken[at], np.arange(0, windows.size, WINDOW)
-            for later in range(OUTLIVED):
-                windows.reshape(-1)[begin + ((taken + later) & (WINDOW - 1))] = np.inf
+        for tile in range(0, len(lanes), TILE):
+            at = lanes[tile : tile + TILE]
+            windows, pushed = ring.take(self.lane[at], axis=0)[:, 0], taken[at]
+            windows += _OLDEST.take(pushed & (WINDOW - 1), axis=0)
             windows.sort(axis=1)
             above, below = spared.outline(windows, first + at, spared.quiet[at])
-            above[taken < WINDOW] = np.inf  # not full
-            spared.above[at], spared.below[at], spared.left[at] = above, below, OUTLIVED
+            if pushed.min() < WINDOW:
+                above[pushed < WINDOW] = np.inf  # not full
+            spared.above[at], spared.below[at], spared.until[at] = above, below, pushed + (OUTLIVED + 1)
             fresh = x[at]
-            doubtful.append(at[~((fresh > above) & (fresh < below))])
-        return np.concatenate(doubtful) if doubtful else due
+            calm = fresh > above
+            calm &= fresh < below
+            if np.count_nonzero(calm) < len(at):
+                doubtful.append(at[~calm])
+        return np.concatenate(doubtful) if doubtful else lanes[:0]
 
     def cells(self, lanes: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         chosen = np.flatnonzero(lanes)

@@ -23,8 +23,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 WINDOW = 32
 TILE = 1024  # windows sorted at a time: 256 kB, which stays in the second-level cache
 # A window's bounds are made without so many of its oldest values, and hold until these are replaced. More of them
-# are sorted more seldom, but leave narrower bounds; with 3, of normal noise one window in four is sorted.
-OUTLIVED = 3
+# are sorted more seldom, but leave narrower bounds; with 5, of normal noise one window in six is sorted.
+OUTLIVED = 5
 
 
 class Source(Protocol):
@@ -75,7 +75,10 @@ class Rows(Protocol):
         ...
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
-        """Return s with s = min(cap, max(0, s_before + z)) of M sums: z float64[M, N], carried [M, L], cap [L]."""
+        """Return s with s = min(cap, max(0, s_before + z)) of M sums: z float64[M, N], carried [M, L].
+
+        cap may be one number.
+        """
         ...
 
     def lowest(self, values: Floats, restart: NDArray[np.bool_], carried: Floats) -> Floats:
@@ -132,7 +135,7 @@ class Spared:
 
     outline   see `Outline`; a window is float64[WINDOW], inf stands for its missing values
     quiet     float64[L] a result whose size is less need not be exact, until a lane has one that is not
-    above, below, left float64[L]: readings strictly between are spared, so many more of them
+    above, below float64[L], until int64[L]: readings strictly between are spared, as long as fewer were pushed
 
     The lane columns are written to.
     """
@@ -141,4 +144,4 @@ class Spared:
     quiet: Floats
     above: Floats
     below: Floats
-    left: Floats
+    until: NDArray[np.int64]

@@ -71,7 +71,9 @@ class Scans:
         sums = np.arange(len(z))[:, None]
         at = (within & (_CHUNK - 1)) * (len(z) * n_chunks) + chunk + sums * n_chunks
         steps.reshape(-1)[at] = z
-        a, edges = _compose(steps, np.tile(np.repeat(cap, chunks), len(z)))
+        if cap.ndim:
+            cap = np.tile(np.repeat(cap[self._first], chunks), len(z))
+        a, edges = _compose(steps, cap)
         starts = (first + sums * n_chunks).ravel()
         a += _entries(a[-1], edges[-1], first=starts, carried=carried.ravel())
         np.maximum(a, edges[:, 0], out=a)
@@ -129,7 +131,7 @@ class Scans:
         if spared is None:
             look(np.arange(len(values)))
         else:
-            spared.left[:] = 0.0  # this layout does not look after bounds from one batch to the next
+            spared.until[:] = 0  # this layout does not look after bounds from one batch to the next
             exact = self._doubtful(values[:, 0], windows[:, 0], place, spared)
             look(exact)
             loud = np.zeros(len(values), bool)

@@ -16,11 +16,14 @@ from detectors.rows import Floats, Rows
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
     # Where nothing is before it (NaN), a reading has not stayed: it begins a run.
-    stayed = np.abs(rows.value - lanes.x_before) <= lanes.over(rows, "eps")
+    step = rows.value - lanes.x_before
+    stayed = np.abs(step, out=step) <= lanes.over(rows, "eps")
     stayed &= lanes.dt_s <= lanes.over(rows, "max_gap_s")
-    moved = ~stayed
+    moved = np.logical_not(stayed, out=stayed)
     began = lanes.time("since")
-    since = rows.fill(rows.t, moved, np.where(began == 0, rows.first(rows.t), began))
+    if np.count_nonzero(began) < len(began):
+        began = np.where(began == 0, rows.first(rows.t), began)
+    since = rows.fill(rows.t, moved, began)
     lanes.set("since", rows.last(since))
     y: Floats = (rows.t - since) / 1e9
     return y

@@ -19,12 +19,15 @@ from detectors.rows import Floats, Rows
 
 
 def derive(rows: Rows, lanes: Lanes) -> Floats:
-    # Nothing passes before the first reading.
-    dt = np.where(np.isnan(lanes.x_before), 0.0, lanes.dt_s)
-    current = np.fmax(np.abs(rows.value), np.abs(lanes.x_before))
-    current /= lanes.over(rows, "k_ib")
-    cooled = np.expm1(-dt / lanes.over(rows, "tau_s"))
-    theta = rows.affine(1.0 + cooled, -cooled * (current * current), lanes["theta"])
+    heat = np.abs(lanes.x_before)
+    np.fmax(np.abs(rows.value), heat, out=heat)
+    heat /= lanes.over(rows, "k_ib")
+    heat *= heat
+    cooled = lanes.dt_s / lanes.over(rows, "tau_s")
+    cooled[np.isnan(lanes.x_before)] = 0.0  # nothing passes before the first reading
+    np.expm1(np.negative(cooled, out=cooled), out=cooled)
+    heat *= cooled
+    theta = rows.affine(1.0 + cooled, np.negative(heat, out=heat), lanes["theta"])
     lanes.set("theta", rows.last(theta))
     return theta
 
