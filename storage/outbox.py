@@ -20,7 +20,8 @@ from storage.binary import plain
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 
-# Highest level first, then the oldest.  The lock is held only for this statement: the lease is what lasts.
+# Highest level first, then the oldest; but of one alert what was said first: after "risen to red", "orange" would
+# sound like an all-clear.  The lock is held only for this statement: the lease is what lasts.
 _CLAIM = f"""
 WITH due AS (
     SELECT id FROM outbox WHERE state IN ('todo', 'leased') AND due_ns <= %(now)s
@@ -34,7 +35,8 @@ begun AS (
     INSERT INTO receipt (outbox_id, attempt, worker, started_ns)
     SELECT id, attempt, %(worker)s, %(now)s FROM leased
 )
-SELECT id, attempt, {", ".join(columns_of(Note))} FROM leased ORDER BY level DESC, created_ns, id
+SELECT id, attempt, {", ".join(columns_of(Note))} FROM leased
+ORDER BY max(level) OVER (PARTITION BY alert, recipient) DESC, created_ns, id
 """  # noqa: S608 - names of our own columns
 
 # What was sent is sent, even if the lease had ended and somebody else is at it.
