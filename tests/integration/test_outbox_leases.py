@@ -66,8 +66,8 @@ async def test_the_highest_level_goes_first_then_the_oldest(outbox, database):
 
 @on_outbox
 async def test_what_was_said_first_about_an_alert_is_not_heard_last(outbox, database):
-    orange = note(1, Level.ORANGE, T0)
-    red = replace(note(1, Level.RED, T0 + 1), key="A1:level-2:duty:log", step="level-2")
+    orange = note(1, Level.ORANGE, T0 - 2)
+    red = replace(note(1, Level.RED, T0 - 1), key="A1:level-2:duty:log", step="level-2")
     write(database, red, orange, note(2, Level.ORANGE, T0 - 5))
     claims = await claimed(outbox)
     assert [(claim.note.alert, claim.note.step) for claim in claims] == [
