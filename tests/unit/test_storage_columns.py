@@ -6,7 +6,7 @@ import pytest
 from core.batch import Batch
 from core.reject import Reason, Reject
 from core.time import DAY, SECOND
-from storage.binary import copy_buffer, pg_time, plain
+from storage.binary import copy_buffers, pg_time, plain
 from storage.ledger import Tally, tally
 from storage.partitions import BEFORE, end_of, name_of, starts_of
 from storage.samples import first_among
@@ -14,7 +14,7 @@ from storage.samples import first_among
 
 def test_a_copy_stream_is_laid_out_as_the_manual_says():
     """Signature, flags, extension; per row: number of fields, then length and bytes of each; -1."""
-    stream = bytes(copy_buffer([np.array([1, -2], np.int16), np.array([0.5, 0.25])]))
+    stream = b"".join(copy_buffers([np.array([1, -2], np.int16), np.array([0.5, 0.25])]))
     assert stream == bytes.fromhex(
         "5047434f50590aff0d0a00" "00000000" "00000000"
         "0002" "00000002" "0001" "00000008" "3fe0000000000000"
