@@ -13,6 +13,8 @@ from detectors.rows import OUTLIVED, TILE, WINDOW, Floats, History, Judge, Scala
 
 _CHUNK_BITS = 5
 _CHUNK = 1 << _CHUNK_BITS
+# Sums up to so much keep an error far below 1e-9, over all readings of a piece.
+_EXACT = 1e5
 
 
 class Scans:
@@ -60,6 +62,17 @@ class Scans:
         return recur(np.broadcast_to(a, len(b)), b, self._first, carried)
 
     def climb(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
+        """Compute s by running minima where no sum reaches the cap, and otherwise by composing its steps."""
+        first = self._first
+        free: Floats = np.cumsum(z, axis=1)
+        if max(free.max(), -free.min()) < _EXACT:
+            free -= np.repeat(free[:, first] - z[:, first] - carried, self.count, axis=1)
+            free -= self._lowest(np.minimum(free, 0.0), first)
+            if (free <= cap if cap.ndim else free.max() <= cap).all():
+                return free
+        return self._climb_composed(z, carried, cap)
+
+    def _climb_composed(self, z: Floats, carried: Floats, cap: Floats) -> Floats:
         """Compose the maps s → min(c, max(b, s + a)) in two levels; a sum over lanes would leak spikes."""
         chunks = -(-self.count // _CHUNK)
         first = np.cumsum(chunks) - chunks
@@ -84,13 +97,21 @@ class Scans:
     def lowest(self, values: Floats, restart: NDArray[np.bool_], carried: Floats) -> Floats:
         begins = restart.copy()
         begins[self._first] = True
-        # Complex numbers are compared by their real part first: each segment lies below the one before it.
-        keyed = np.empty(len(values), np.complex128)
-        keyed.real = np.negative(np.cumsum(begins), dtype=np.float64)
-        keyed.imag = values
         first = self._first
-        keyed.imag[first] = np.where(restart[first], values[first], np.minimum(values[first], carried))
-        low: Floats = np.minimum.accumulate(keyed).imag
+        values = values.copy()
+        values[first] = np.where(restart[first], values[first], np.minimum(values[first], carried))
+        return self._lowest(values, np.flatnonzero(begins))
+
+    def _lowest(self, values: Floats, first: NDArray[np.intp]) -> Floats:
+        """Return the running minimum of float64[…, N], which begins again at each of the rows `first`."""
+        if len(first) == 1:
+            once: Floats = np.minimum.accumulate(values, axis=-1)
+            return once
+        # Complex numbers are compared by their real part first: each segment lies below the one before it.
+        keyed = np.empty(values.shape, np.complex128)
+        keyed.real = np.repeat(-np.arange(float(len(first))), np.diff(first, append=values.shape[-1]))
+        keyed.imag = values
+        low: Floats = np.minimum.accumulate(keyed, axis=-1).imag
         return low
 
     def fill(
