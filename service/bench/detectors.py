@@ -1,15 +1,18 @@
 """The detector core on one core: seven methods on every reading, against twins measured in the same run.
 
 Figures of one run compare with each other; alone they say as much about the machine's other work as about us.
-Times are the process's own (CPU), medians over batches; nothing is published, stored or sent.
+Times are the process's own (CPU), medians over batches; nothing is published, stored or sent. The twins keep all
+series too and are given the same readings in the same run, one by one as they arrive. The bank needs them in order
+of series: that is measured as well, and counts against it where it is compared.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +22,13 @@ from core.events import Rule, SubjectKind
 from core.time import SECOND
 from detectors.bank import Bank
 from detectors.plan import Conditions, Derived, Plan, Thresholds
+from ingest.order import ordering
 
 _START = 1_767_225_600 * SECOND
 _PERIOD = 10 * SECOND
+_SOME = 5000  # readings of a batch that the twins are given
 Shape = Callable[[np.random.Generator, int], NDArray[np.int64]]
+Take = Callable[[int, int, float], object]  # series, t, value
 
 # Name -> the series of one batch, with repetitions; n_series is the second argument.
 SHAPES: dict[str, Shape] = {
@@ -73,24 +79,43 @@ def seven(n_series: int) -> Plan:
     return Plan(rules, levels, derived, gateway_of=np.zeros(n_series, np.int32))
 
 
+class Arrived(NamedTuple):
+    """Readings in the order in which they came: of each series in order of time, the series mixed."""
+
+    series: NDArray[np.int32]
+    t: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def one_by_one(self) -> list[tuple[int, int, float]]:
+        """Return them as plain numbers."""
+        return list(zip(self.series.tolist(), self.t.tolist(), self.value.tolist(), strict=True))
+
+    def ordered(self) -> Batch:
+        """Return them as the bank gets them."""
+        order = ordering(self.series, self.t)
+        quality = np.full(len(order), Quality.GOOD, np.uint8)
+        return Batch(self.series[order], self.t[order], self.value[order], quality)
+
+
 class Stream:
     """Readings of a quiet plant: normal noise around 50, every ten seconds."""
 
-    def __init__(self, n_series: int) -> None:
+    def __init__(self, n_series: int, start: int = _START) -> None:
         self._rng = np.random.default_rng(2)
-        self._last = np.full(n_series, _START, np.int64)
+        self._last = np.full(n_series, start, np.int64)
 
-    def batch(self, series: NDArray[np.int64]) -> Batch:
+    def next(self, series: NDArray[np.int64]) -> Arrived:
         """Return one reading for every entry of `series`."""
         series = np.sort(series)
         first = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
         count = np.diff(first, append=len(series))
         nth = np.arange(len(series)) - np.repeat(first, count) + 1
-        t = self._last[series] + nth * _PERIOD
+        # Whichever places of the order of arrival are a series', its readings take them in turn.
+        came = series[self._rng.permutation(len(series))].astype(np.int32)
+        t = np.empty(len(series), np.int64)
+        t[np.argsort(came, kind="stable")] = self._last[series] + nth * _PERIOD
         self._last[series[first]] += count * _PERIOD
-        value = self._rng.normal(50.0, 3.0, len(series))
-        quality = np.full(len(series), Quality.GOOD, np.uint8)
-        return Batch(np.asarray(series, np.int32), t, value, quality)
+        return Arrived(came, t, self._rng.normal(50.0, 3.0, len(series)))
 
 
 def run(n_series: int = 100_000, *, batches: int = 15) -> Iterator[dict[str, Any]]:
@@ -99,30 +124,33 @@ def run(n_series: int = 100_000, *, batches: int = 15) -> Iterator[dict[str, Any
     rng = np.random.default_rng(3)
     # Windows of 32 must be full, or Hampel has nothing to do; and no two series at the same point of their cycle.
     for _ in range(58):
-        bank.step(stream.batch(np.flatnonzero(rng.random(n_series) < 0.75)), 0)
+        bank.step(stream.next(np.flatnonzero(rng.random(n_series) < 0.75)).ordered(), 0)
     state_b = sum(array.nbytes for array in bank.snapshot().values()) / n_series
-    python_ns = _python_ns(stream, n_series)
-    river_ns = _river_ns()
     copy_gb_s = _copy_gb_s()
-    yield {"case": "python-twins", "ns_per_reading": python_ns, "m_readings_per_s": 1e3 / python_ns}
-    if river_ns:
-        yield {"case": "river-four", "ns_per_reading": river_ns, "m_readings_per_s": 1e3 / river_ns}
     yield {"case": "copyto", "gb_per_s": copy_gb_s}
     yield {"case": "state", "bytes_per_series": state_b}
     yield {"case": "condition-of-two", "ns_per_reading": _conditions_ns(n_series, batches)}
+    for name, twin in _twins(min(n_series, 1000)).items():
+        rows = stream.next(np.repeat(np.arange(min(n_series, 1000)), 10))
+        yield {"case": f"{name}, 1000 series in the cache", **_figures(_one_by_one_ns(twin, rows))}
+    twins = _twins(n_series)
     for name, shape in SHAPES.items():
-        made = [stream.batch(shape(rng, n_series)) for _ in range(batches)]
-        ns = _ns_per_reading(bank, made)
+        made = [stream.next(shape(rng, n_series)) for _ in range(batches)]
+        order_ns, ns, twin_ns = _side_by_side(bank, twins, made)
         # What must move at least: each series' state in and out, and the columns of the batch.
-        moved = 2 * state_b * len(np.unique(made[0].series)) / len(made[0]) + 21
+        moved = 2 * state_b * len(np.unique(made[0].series)) / len(made[0].t) + 21
         yield {
             "case": name,
-            "ns_per_reading": ns,
-            "m_readings_per_s": 1e3 / ns,
-            "times_python": python_ns / ns,
-            **({"times_river": river_ns / ns} if river_ns else {}),
+            **_figures(ns),
+            "order_ns": order_ns,
+            **{f"{twin}_ns": spent for twin, spent in twin_ns.items()},
+            **{f"times_{twin}": spent / (order_ns + ns) for twin, spent in twin_ns.items()},
             "fraction_of_copyto": moved / ns / copy_gb_s,
         }
+
+
+def _figures(ns: float) -> dict[str, float]:
+    return {"ns_per_reading": ns, "m_readings_per_s": 1e3 / ns}
 
 
 def conditions(n_devices: int) -> Plan:
@@ -193,53 +221,77 @@ def _copy_gb_s() -> float:
     return statistics.median(best)
 
 
-def _python_ns(stream: Stream, n_series: int) -> float:
-    """Return what the same seven methods cost in plain Python, as a programmer would write them."""
+def _side_by_side(
+    bank: Bank, twins: Mapping[str, Take], made: list[Arrived]
+) -> tuple[float, float, dict[str, float]]:
+    """Return ns per reading of ordering, of the bank, and of each twin, taken in turn.
+
+    Twins get readings one by one as they arrive, the beginning of every third batch; the bank gets batches.
+    """
+    order_ns, bank_ns, twin_ns = [], [], dict[str, list[float]]()
+    for n, arrived in enumerate(made):
+        began = time.process_time_ns()
+        batch = arrived.ordered()
+        cut = time.process_time_ns()
+        bank.step(batch, 0)
+        order_ns.append((cut - began) / len(batch))
+        bank_ns.append((time.process_time_ns() - cut) / len(batch))
+        if n % 3 == 0:
+            for name, twin in twins.items():
+                twin_ns.setdefault(name, []).append(_one_by_one_ns(twin, arrived, _SOME))
+    median = statistics.median
+    return median(order_ns), median(bank_ns), {name: median(spent) for name, spent in twin_ns.items()}
+
+
+def _one_by_one_ns(take: Take, arrived: Arrived, most: int | None = None) -> float:
+    """Return what a reading costs a twin; it is given the first `most`."""
+    rows = arrived.one_by_one()[:most]
+    began = time.process_time_ns()
+    for series, t, x in rows:
+        take(series, t, x)
+    return (time.process_time_ns() - began) / len(rows)
+
+
+def _twins(n_series: int) -> dict[str, Take]:
+    """Return plain Python and, where it is installed, river; both have seen every series often enough."""
     from service.bench.python_seven import Seven
 
-    rng = np.random.default_rng(4)
-    seven_, spent = Seven(), []
-    chosen = rng.choice(n_series, 1000, replace=False)
-    for _ in range(6):
-        batch = stream.batch(np.repeat(chosen, 10))
-        rows = list(zip(batch.series.tolist(), batch.t.tolist(), batch.value.tolist(), strict=True))
-        began = time.process_time_ns()
-        for series, t, x in rows:
-            seven_.take(series, t, x)
-        spent.append((time.process_time_ns() - began) / len(rows))
-    # In the first three the windows are not full yet.
-    return statistics.median(spent[4:])
+    twins: dict[str, Take] = {"python": Seven().take}
+    four = _river_four()
+    if four:
+        twins["river"] = four
+    warm = Stream(n_series, _START - 100 * _PERIOD)
+    for _ in range(33):
+        for series, t, x in warm.next(np.arange(n_series)).one_by_one():
+            for take in twins.values():
+                take(series, t, x)
+    gc.freeze()  # what they remember is no work for the collector
+    return twins
 
 
-def _river_ns() -> float:
-    """Return what river's nearest four cost per reading; 0 where it is not installed."""
+def _river_four() -> Take | None:
+    """Return river's nearest four behind limits, one set for each series; None where it is not installed."""
     try:
         from river import drift, stats
     except ImportError:
-        return 0.0
+        return None
+    of: dict[int, tuple[Any, ...]] = {}
 
-    def four() -> tuple[Any, ...]:
-        return (
-            stats.EWMean(0.05),
-            stats.EWVar(0.05),
-            drift.PageHinkley(mode="both"),
-            stats.RollingQuantile(0.5, 32),
-            stats.RollingIQR(32),
-        )
+    def take(series: int, _t: int, x: float) -> bool:
+        models = of.get(series)
+        if models is None:
+            models = of[series] = (
+                stats.EWMean(0.05),
+                stats.EWVar(0.05),
+                drift.PageHinkley(mode="both"),
+                stats.RollingQuantile(0.5, 32),
+                stats.RollingIQR(32),
+            )
+        mean, var, shift, middle, spread = models
+        d = x - mean.get()  # a chart compares with what was before the reading
+        said = abs(d) > 6.0 * var.get() ** 0.5 or abs(x - middle.get()) > 10.0 * spread.get()
+        for model in models:
+            model.update(x)
+        return bool(said or shift.drift_detected)
 
-    of = [four() for _ in range(1000)]
-    rng, spent = np.random.default_rng(5), []
-    for _ in range(6):
-        values = rng.normal(50.0, 3.0, (len(of), 10)).tolist()
-        found = 0
-        began = time.process_time_ns()
-        for models, readings in zip(of, values, strict=True):
-            for x in readings:
-                mean, var, shift, middle, spread = models
-                d = x - mean.get()  # a chart compares with what was before the reading
-                said = abs(d) > 6.0 * var.get() ** 0.5 or abs(x - middle.get()) > 10.0 * spread.get()
-                for model in models:
-                    model.update(x)
-                found += said or shift.drift_detected
-        spent.append((time.process_time_ns() - began) / (10 * len(of)))
-    return statistics.median(spent[4:])
+    return take
