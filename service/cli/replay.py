@@ -57,11 +57,11 @@ def replay(
         raise typer.BadParameter("--speed is more than 0")
     if at not in list(At):
         raise typer.BadParameter(f"--at is one of {', '.join(At)}")
-    recording = Recording(file, meaning, _numbers(runs))
+    recording = Recording(file, meaning, numbers(runs))
     _publish(recording, At(at), speed=speed, longest_wait_s=longest_wait, host=host, port=port, config=config)
 
 
-def _numbers(runs: str) -> Collection[int] | None:
+def numbers(runs: str) -> Collection[int] | None:
     """Return the runs of `1-5,7`; None for an empty text."""
     found: set[int] = set()
     try:

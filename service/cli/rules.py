@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli import rules_backtest
 from service.cli.options import Json
 
-app = typer.Typer(help="Rules as tested code: check, show, explain, test.", no_args_is_help=True)
+app = typer.Typer(help="Rules as tested code: check, show, explain, test, backtest.", no_args_is_help=True)
+rules_backtest.register(app)
 Packs = Annotated[
     list[Path] | None,
     typer.Option(
