@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from ninja.security import HttpBasicAuth, SessionAuth
 
 from alerts.changes import CommandKind
-from console import people, queries, words
+from console import asking, people, queries, words
 from console.render import Json
 from console.scope import scope_of
 from core.time import from_datetime
@@ -58,6 +58,15 @@ class AlertOut(Schema):
     closed: datetime | None
     closed_by: str
     closing_note: str
+    stage: Literal["new", "handling", "review", "closed"]
+    handler: str
+    measure: str
+    done: datetime | None
+    proof: str
+    reported_by: str
+    false_alarm: bool
+    rejections: int
+    reviewer: str
 
 
 class TransitionOut(Schema):
@@ -119,6 +128,25 @@ class Wish(Schema):
     note: str = Field("", max_length=500)
 
 
+class Handling(Wish):
+    handler: str = Field("", max_length=60, description="Empty: who asks")
+
+
+class Feedback(Wish):
+    measure: str = Field(min_length=1, max_length=500)
+    done: datetime | None = Field(None, description="When it was complete; without it, now")
+    proof: str = Field(min_length=1, max_length=500, description="A picture, a reading, a document")
+
+
+class FalseAlarm(Schema):
+    note: str = Field(min_length=1, max_length=500, description="Why there was no danger")
+    proof: str = Field("", max_length=500)
+
+
+class Review(Wish):
+    accept: bool
+
+
 class Handed(Schema):
     command: int
 
@@ -156,6 +184,31 @@ def close(request: HttpRequest, alert_id: str, wish: Wish) -> Status[dict[str, i
     if not wish.note.strip():
         raise HttpError(422, "note: write what was found and done")
     return _hand_in(request, CommandKind.CLOSE, alert_id, wish.note)
+
+
+@api.post("alerts/{alert_id}/handle", response={202: Handed}, summary="Take it on, or give it to a handler")
+def handle(request: HttpRequest, alert_id: str, wish: Handling) -> Status[dict[str, int]]:
+    return _hand_in(request, CommandKind.HANDLE, alert_id, wish.note, handler=wish.handler)
+
+
+@api.post("alerts/{alert_id}/feedback", response={202: Handed}, summary="Report what was done, for review")
+def feedback(request: HttpRequest, alert_id: str, wish: Feedback) -> Status[dict[str, int]]:
+    done = _aware(wish.done) or timezone.now()
+    said = {"measure": wish.measure, "done": done.isoformat(), "proof": wish.proof}
+    return _hand_in(request, CommandKind.FEEDBACK, alert_id, wish.note, **said)
+
+
+@api.post("alerts/{alert_id}/false-alarm", response={202: Handed}, summary="There was no danger; for review")
+def false_alarm(request: HttpRequest, alert_id: str, wish: FalseAlarm) -> Status[dict[str, int]]:
+    return _hand_in(request, CommandKind.FALSE_ALARM, alert_id, wish.note, proof=wish.proof)
+
+
+@api.post("alerts/{alert_id}/review", response={202: Handed}, summary="Accept and close, or send back")
+def review(request: HttpRequest, alert_id: str, wish: Review) -> Status[dict[str, int]]:
+    if not wish.accept and not wish.note.strip():
+        raise HttpError(422, "note: a rejection needs its reason")
+    kind = CommandKind.ACCEPT if wish.accept else CommandKind.REJECT
+    return _hand_in(request, kind, alert_id, wish.note)
 
 
 @api.get("series/{series_id}/readings", response=ReadingsOut, summary="Samples or summaries of one series")
@@ -206,13 +259,16 @@ def _known(request: HttpRequest, alert_id: str) -> queries.AlertRow:
     return row
 
 
-def _hand_in(request: HttpRequest, kind: CommandKind, alert_id: str, note: str) -> Status[dict[str, int]]:
+def _hand_in(
+    request: HttpRequest, kind: CommandKind, alert_id: str, note: str, **said: str
+) -> Status[dict[str, int]]:
     """Write the command; what became of it is in the alert's history."""
     _known(request, alert_id)
     if not scope_of(request.user).may_act:
         raise HttpError(403, "this account may look only")
     now = from_datetime(timezone.now())
-    number = queries.ask(kind, alert_id, by=people.name_of(request.user), note=note.strip(), now=now)
+    by, detail = people.name_of(request.user), asking.detail_of(**said)
+    number = queries.ask(kind, alert_id, by=by, note=note.strip(), now=now, detail=detail)
     return Status(202, {"command": number})
 
 

@@ -16,15 +16,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from alerts.changes import CommandKind
-from console import chart, queries
+from console import asking, chart, queries
 from console.people import name_of
 from console.scope import Scope, scope_of
 from core.time import from_datetime
-
-_NOTE_CHARS = 500
-# Handling, feedback and review have more to say than one note: they are asked for on the command line.
-_ASKED_HERE = frozenset({CommandKind.ACK, CommandKind.CLOSE})
 
 
 @require_GET
@@ -82,10 +77,12 @@ def closed(request: HttpRequest) -> HttpResponse:
 @login_required
 def alert(request: HttpRequest, alert_id: str) -> HttpResponse:
     """One alert: what, where, since when, why, who was told, what happened, and what to do about it."""
-    row = queries.alert(scope_of(request.user), alert_id)
+    who = scope_of(request.user)
+    row = queries.alert(who, alert_id)
     if row is None:
         raise Http404(_("There is no alert of this number."))
     asked = queries.asked(alert_id)
+    offered = asking.offered(row, name_of(request.user), short_close=settings.SHORT_CLOSE)
     return render(
         request,
         "console/alert.html",
@@ -97,7 +94,8 @@ def alert(request: HttpRequest, alert_id: str) -> HttpResponse:
             "refused": [command for command in asked if command["problem"]][-1:],
             "chart": chart_of(row, timezone.now()),
             "evidence": evidence_of(alert_id),
-            "unanswered": row.state in ("unack", "rtn_unack"),
+            "offered": sorted(offered) if who.may_act else [],
+            "now": timezone.now(),
         },
     )
 
@@ -112,14 +110,15 @@ def ask(request: HttpRequest, alert_id: str) -> HttpResponse:
         raise Http404(_("There is no alert of this number."))
     if not who.may_act:
         raise PermissionDenied
-    kind, note = request.POST.get("kind", ""), request.POST.get("note", "").strip()[:_NOTE_CHARS]
-    if kind not in _ASKED_HERE:
-        messages.error(request, _("Choose acknowledge or close."))
-    elif kind == CommandKind.CLOSE and not note:
-        messages.error(request, _("To close an alert, write what was found and done."))
+    try:
+        wish = asking.wish_of(request.POST.dict())
+    except asking.Missing as missing:
+        messages.error(request, str(missing))
     else:
         now = from_datetime(timezone.now())
-        queries.ask(CommandKind(kind), alert_id, by=name_of(request.user), note=note, now=now)
+        queries.ask(
+            wish.kind, alert_id, by=name_of(request.user), note=wish.note, now=now, detail=wish.detail
+        )
         messages.success(request, _("Handed in; the page shows it as soon as it is carried out."))
     return redirect("alert", alert_id=alert_id)
 

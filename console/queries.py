@@ -27,6 +27,8 @@ SELECT a.id, a.rule, a.level, a.level_now, a.state, a.suppression, a.data_qualit
                                                   coalesce(nullif(s.name_en, ''), s.name_zh))
             WHEN 2 THEN coalesce(nullif(d.name_en, ''), d.name_zh)
             WHEN 3 THEN 'Gateway ' || g.code ELSE coalesce(nullif(e.name_en, ''), e.name) END AS name_en,
+       raw.stage, raw.handler, raw.measure, ns_time(raw.done_ns) AS done, raw.proof,
+       raw.reported_by, raw.false_alarm, raw.rejections, raw.reviewer,
        coalesce(w.title_zh, a.rule) AS title_zh, coalesce(w.title_en, a.rule) AS title_en,
        coalesce(w.advice_zh, '') AS advice_zh, coalesce(w.advice_en, '') AS advice_en
 FROM alerts a
@@ -114,6 +116,15 @@ class AlertRow:
     place: str
     name_zh: str | None
     name_en: str | None
+    stage: str
+    handler: str
+    measure: str
+    done: datetime | None
+    proof: str
+    reported_by: str
+    false_alarm: bool
+    rejections: int
+    reviewer: str
     title_zh: str
     title_en: str
     advice_zh: str
@@ -166,10 +177,10 @@ def asked(alert_id: str) -> list[Row]:
     return _rows(_ASKED, [alert_id])
 
 
-def ask(kind: CommandKind, alert_id: str, *, by: str, note: str, now: int) -> int:
-    """Write a command for the desk and return its number."""
+def ask(kind: CommandKind, alert_id: str, *, by: str, note: str, now: int, detail: str = "") -> int:
+    """Write a command for the desk and return its number.  detail: a JSON object, "" for nothing."""
     connection.ensure_connection()
-    return read.add_command(connection.connection, kind, alert_id, by=by, note=note, now=now)
+    return read.add_command(connection.connection, kind, alert_id, by=by, note=note, now=now, detail=detail)
 
 
 def gateways(who: Scope) -> list[Row]:

@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from alerts.state import State
+from alerts.state import Stage, State
 from console.queries import AlertRow
 from registry.words import WORDS, Role
 
@@ -29,7 +29,25 @@ CAUSE: dict[str, Word] = {
     "ack": _("Answered"),
     "hand_on": _("Handed on"),
     "level": _("Level changed"),
+    "reopen": _("Came again after closing"),
+    "escalate": _("Told the next tier"),
+    "unreached": _("Nobody was reached"),
+    "handle": _("Taken on"),
+    "feedback": _("Reported"),
+    "false_alarm": _("Reported as a false alarm"),
+    "reject": _("Sent back to handling"),
+    "overdue": _("Feedback overdue"),
+    "accept": _("Accepted and closed"),
+    "merge": _("Merged into another"),
+    "absorb": _("Goes on for another"),
+    "exercise": _("Marked as an exercise"),
     "close": _("Closed"),
+}
+STAGE: dict[str, Word] = {
+    Stage.NEW: _("to be handled"),
+    Stage.HANDLING: _("being handled"),
+    Stage.REVIEW: _("waits for review"),
+    Stage.CLOSED: _("closed"),
 }
 SENT: dict[str, Word] = {
     "todo": _("waiting"),
@@ -37,7 +55,16 @@ SENT: dict[str, Word] = {
     "sent": _("sent"),
     "dead": _("given up"),
 }
-KIND: dict[str, Word] = {"ack": _("Acknowledge"), "hand_on": _("Hand on"), "close": _("Close")}
+KIND: dict[str, Word] = {
+    "ack": _("Acknowledge"),
+    "hand_on": _("Hand on"),
+    "handle": _("Take on"),
+    "feedback": _("Report"),
+    "false_alarm": _("False alarm"),
+    "accept": _("Accept"),
+    "reject": _("Send back"),
+    "close": _("Close"),
+}
 
 
 def chinese() -> bool:

@@ -41,6 +41,11 @@ def state_word(state: str) -> str:
 
 
 @register.filter
+def stage_word(stage: str) -> str:
+    return str(words.STAGE.get(stage, stage))
+
+
+@register.filter
 def cause_word(cause: str) -> str:
     return str(words.CAUSE.get(cause, cause))
 

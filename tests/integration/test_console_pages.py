@@ -1,6 +1,7 @@
 """The console against a real database: pages in both languages, the API, and what people may ask of the desk."""
 
 import gettext
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -206,8 +207,76 @@ def test_what_the_desk_refused_is_told(night, dsn, visit):
     assert "提交的“消警”未被接受：not acknowledged yet" in text
 
 
-@pytest.mark.parametrize("wish", [{"kind": "close"}, {"kind": "close", "note": "  "}, {"kind": "shelve"}, {}])
-def test_closing_needs_a_note_and_nothing_else_can_be_asked(night, dsn, visit, wish):
+FEEDBACK = {"kind": "feedback", "measure": "停机清灰", "done": "2026-11-22T07:40", "proof": "IMG-0312"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "command"),
+    [
+        ({"kind": "handle", "handler": "班组长"}, ("handle", "", {"handler": "班组长"})),
+        ({"kind": "handle", "handler": " "}, ("handle", "", None)),
+        (
+            FEEDBACK,
+            (
+                "feedback",
+                "",
+                {"done": "2026-11-22T07:40:00+08:00", "measure": "停机清灰", "proof": "IMG-0312"},
+            ),
+        ),
+        ({"kind": "false_alarm", "note": "传感器进水"}, ("false_alarm", "传感器进水", None)),
+        ({"kind": "accept"}, ("accept", "", None)),
+        ({"kind": "reject", "note": "照片看不清"}, ("reject", "照片看不清", None)),
+    ],
+)
+def test_what_a_form_says_is_what_the_desk_is_asked(night, dsn, visit, wish, command):
+    visit("/alerts/RED00001/ask/", post=wish)
+    ((kind, note, detail),) = execute(dsn, "SELECT kind, note, detail FROM command")
+    assert (kind, note, json.loads(detail) if detail else None) == command
+
+
+@pytest.mark.parametrize(
+    ("stage", "handler", "there", "not_there"),
+    [
+        ("new", "", ["受理处置", "反馈处置情况"], ["审核意见", "消警后"]),
+        ("handling", "班组长", ["处置中 · 班组长", "反馈处置情况"], ["审核意见"]),
+        ("review", "班组长", ["审核通过，消警", "退回处置"], ["反馈处置情况"]),
+        ("review", "值班员 (officer)", ["须由处置人、反馈人以外的人审核"], ["退回处置", "反馈处置情况"]),
+    ],
+)
+def test_a_page_offers_what_the_stage_allows_to_this_person(
+    night, dsn, visit, stage, handler, there, not_there
+):
+    execute(dsn, "UPDATE alert SET stage = %s, handler = %s WHERE id = 'RED00001'", stage, handler)
+    _answer, text = visit("/alerts/RED00001")
+    assert [words for words in there if words not in text] == []
+    assert [words for words in not_there if words in text] == []
+
+
+def test_a_red_alert_is_not_offered_to_be_closed_without_review_a_yellow_one_is(night, visit):
+    assert 'value="close"' not in visit("/alerts/RED00001")[0].content.decode()
+    assert 'value="close"' in visit("/alerts/YELLOW01")[0].content.decode()
+
+
+def test_who_may_only_look_is_offered_nothing(night, dsn, visit):
+    execute(dsn, "UPDATE console_account SET may_act = false")
+    assert 'class="act"' not in visit("/alerts/RED00001")[0].content.decode()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"kind": "close"},
+        {"kind": "close", "note": "  "},
+        {"kind": "shelve"},
+        {},
+        {**FEEDBACK, "measure": ""},
+        {**FEEDBACK, "proof": " "},
+        {**FEEDBACK, "done": "gestern"},
+        {"kind": "reject"},
+        {"kind": "false_alarm"},
+    ],
+)
+def test_a_form_that_lacks_something_is_not_handed_in(night, dsn, visit, wish):
     visit("/alerts/RED00001/ask/", post=wish)
     assert execute(dsn, "SELECT count(*) FROM command") == [(0,)]
 
@@ -364,6 +433,35 @@ def test_a_contact_of_two_masters_is_refused_in_words(dsn, visit):
             "addresses-TOTAL_FORMS": 0, "addresses-INITIAL_FORMS": 0}  # fmt: skip
     _answer, text = visit("/admin/registry/contact/add/", who="chief", post=form)
     assert "二者选一" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "command"),
+    [
+        ("handle", {"handler": "班组长"}, ("handle", "", {"handler": "班组长"})),
+        (
+            "feedback",
+            {"measure": "清灰", "proof": "IMG-0312", "done": "2026-11-22T07:40:00+08:00", "note": "x"},
+            ("feedback", "x", {"done": "2026-11-22T07:40:00+08:00", "measure": "清灰", "proof": "IMG-0312"}),
+        ),
+        ("false-alarm", {"note": "传感器进水"}, ("false_alarm", "传感器进水", None)),
+        ("review", {"accept": True}, ("accept", "", None)),
+        ("review", {"accept": False, "note": "照片看不清"}, ("reject", "照片看不清", None)),
+    ],
+)
+def test_a_program_can_ask_for_every_step_of_the_handling(night, dsn, api, path, body, command):
+    assert api("post", f"alerts/RED00001/{path}", body).status_code == 202
+    ((kind, note, detail),) = execute(dsn, "SELECT kind, note, detail FROM command")
+    assert (kind, note, json.loads(detail) if detail else None) == command
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("feedback", {"measure": "清灰"}), ("false-alarm", {}), ("review", {"accept": False}), ("review", {})],
+)
+def test_a_step_that_lacks_something_is_refused(night, dsn, api, path, body):
+    assert api("post", f"alerts/RED00001/{path}", body).status_code == 422
+    assert execute(dsn, "SELECT count(*) FROM command") == [(0,)]
 
 
 # ── words ─────────────────────────────────────────────────────────────────────

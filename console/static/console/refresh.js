@@ -11,8 +11,8 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.getElementById("live");
       // The buttons stand outside #live: when they change, the whole page does.
-      const act = (d) => d.querySelectorAll(".act form").length;
-      const idle = !document.querySelector("textarea") || !document.querySelector("textarea").value;
+      const act = (d) => d.querySelector(".act")?.dataset.offered;
+      const idle = [...document.querySelectorAll("textarea, .act input:not([type=hidden])")].every((f) => f.value === f.defaultValue);
       if (act(page) !== act(document) && idle) return location.reload();
       live.replaceWith(next);
       document.title = page.title;
