@@ -150,9 +150,9 @@ def mosquitto_program():
 class Mosquitto:
     """A mosquitto of the system with the same verbs as `Nats`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, port=0):
         self.folder = folder
-        self.host, self.port = "127.0.0.1", free_port()
+        self.host, self.port = "127.0.0.1", port or free_port()
         self.log = folder / "mosquitto.log"
         self.process = None
 

@@ -79,7 +79,7 @@ class Live:
             thread.join(30)
 
     def _publish(self):
-        one = client("live", self.service.nats.port)
+        one = client("live", self.service.broker.port)
         while not self.ending.wait(1 / LIVE_HZ):
             ms = time.time_ns() // 10**6
             self.sent[ms] = time.monotonic()
@@ -121,7 +121,7 @@ def test_a_days_backlog_of_a_hundred_gateways_keeps_nobody_waiting_and_pages_nob
                 live.delays.clear()
                 began = time.monotonic()
                 sender = subprocess.Popen(
-                    [sys.executable, str(SENDER), *map(str, (service.nats.port, N_BACKLOG, now_s))]
+                    [sys.executable, str(SENDER), *map(str, (service.broker.port, N_BACKLOG, now_s))]
                 )
                 stored = (
                     "SELECT coalesce(sum(l.stored), 0) FROM ledger l JOIN registry_gateway g ON g.id = l.gateway "

@@ -52,7 +52,7 @@ def service(tmp_path):
 
 @pytest.fixture
 def gateways(service):
-    gateways = Gateways(service.nats.port, [f"g{g}" for g in range(GATEWAYS)])
+    gateways = Gateways(service.broker.port, [f"g{g}" for g in range(GATEWAYS)])
     yield gateways
     gateways.close()
 
@@ -81,7 +81,7 @@ def test_a_thousand_malformed_messages_of_twenty_kinds_stop_and_slow_nothing(ser
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["postgres", "nats"])
+@pytest.mark.parametrize("victim", ["postgres", "broker"])
 def test_a_server_that_is_away_for_long_under_load_costs_nothing_and_comes_back(service, gateways, victim):
     story = list(messages(400, time.time_ns() // 10**6 - 500_000))
     away_at, back_at = None, None

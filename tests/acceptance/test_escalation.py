@@ -30,7 +30,7 @@ def test_the_ladder_is_climbed_on_time_and_once_although_the_pipeline_is_killed(
     with FakeWebhook() as hook:
         service = WholeService(tmp_path / "service", town=town(), hook=hook.url, config=CONFIG)
         try:
-            gateways = Gateways(service.nats.port, ["g0"])
+            gateways = Gateways(service.broker.port, ["g0"])
             now_ms = time.time_ns() // 10**6
             hot = {
                 "readings": [{"m": "hopper_temperature", "ts": now_ms, "v": HIGH["hopper_temperature"] * 2}]

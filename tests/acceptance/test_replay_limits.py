@@ -51,7 +51,7 @@ def replay(service, file, mapping, *words):
     before = accounted(service)
     said = service.fengsui(
         "replay", str(file), "--mapping", mapping, "--speed", "inf", "--at", "now",
-        "--host", service.nats.host, "--port", str(service.nats.port), *words,
+        "--host", service.broker.host, "--port", str(service.broker.port), *words,
     )  # fmt: skip
     sent = int(said.split(" readings acknowledged")[0].split(", ")[-1])
     wait_for(lambda: accounted(service) >= before + sent, PATIENCE_S, lambda: service.log("pipeline"))
@@ -154,7 +154,7 @@ def test_a_recording_at_its_own_time_is_too_old_to_be_taken(service):
     stored = service.one("SELECT sum(stored)::bigint FROM ledger")
     service.fengsui(
         "replay", str(FILTERS), "--mapping", "filter_clogging", "--speed", "inf", "--runs", "1",
-        "--host", service.nats.host, "--port", str(service.nats.port),
+        "--host", service.broker.host, "--port", str(service.broker.port),
     )  # fmt: skip
     wait_for(lambda: service.one("SELECT sum(rejected)::bigint FROM ledger") > 0, PATIENCE_S)
     assert service.one("SELECT sum(stored)::bigint FROM ledger") == stored

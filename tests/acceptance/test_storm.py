@@ -168,7 +168,7 @@ class Storm:
 
     def _rage(self, service):
         rng = random.Random(5)
-        lanes = Gateways(service.nats.port, [f"lane{n}" for n in range(LANES)])
+        lanes = Gateways(service.broker.port, [f"lane{n}" for n in range(LANES)])
         plan = [(e, k) for e in range(N_ENTERPRISES) for k in range(N_SERIES)]
         rng.shuffle(plan)
         victims = [(STORM_S * (n + 0.7) / (N_KILLS + 0.7), VICTIMS[n % 3]) for n in range(N_KILLS)]

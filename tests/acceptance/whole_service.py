@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import psycopg
-from conftest import QUICK_POSTGRES, migrate
+from conftest import QUICK_POSTGRES, Mosquitto, migrate
 
 from service.embedded.nats import Nats, NatsSettings
 from service.embedded.port import free_port
@@ -25,17 +25,24 @@ ACK_WAIT_S = 2.0
 
 
 class WholeService:
-    """Broker, database, pipeline and notifier in one folder; `hook` is where notes go."""
+    """Broker, database, pipeline and notifier in one folder; `hook` is where notes go.
 
-    def __init__(self, folder, *, town, hook, config=""):
+    broker : "nats" or "mosquitto"
+    """
+
+    def __init__(self, folder, *, town, hook, config="", broker="nats"):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         # Only a power cut needs fsync, and kill -9 is none.
         self.postgres = Postgres(folder / "postgres", settings=QUICK_POSTGRES)
         mqtt, monitor, *probes = free_ports(4)
-        self.nats = Nats(
-            folder / "nats", port=mqtt, monitor_port=monitor, settings=NatsSettings(ack_wait_s=ACK_WAIT_S)
-        )
+        if broker == "nats":
+            settings = NatsSettings(ack_wait_s=ACK_WAIT_S)
+            self.broker = Nats(folder / "nats", port=mqtt, monitor_port=monitor, settings=settings)
+            self.settle_s = ACK_WAIT_S + 1
+        else:
+            self.broker = Mosquitto(folder / "mosquitto", port=mqtt)
+            self.settle_s = 0  # it sends what was not acknowledged at once, and before anything new
         self.programs = {}
         self.ports = dict(zip(PROGRAMS, probes, strict=True))
         try:
@@ -46,16 +53,16 @@ class WholeService:
 
     def _begin(self, town, hook, config):
         self.postgres.start()
-        self.nats.start()
+        self.broker.start()
         self.dsn = self.postgres.dsn(DATABASE)
         migrate(self.dsn)
         self.config = self.folder / "fengsui.toml"
         self.config.write_text(
             f"""
             [mqtt]
-            port = {self.nats.port}
+            port = {self.broker.port}
             ack_wait_s = {ACK_WAIT_S}
-            settle_s = {ACK_WAIT_S + 1}
+            settle_s = {self.settle_s}
             [database]
             dsn = {json.dumps(self.dsn)}
             [metrics]
@@ -81,7 +88,7 @@ class WholeService:
 
     # ── by name ───────────────────────────────────────────────────────────────
     def start(self, name):
-        if name in ("nats", "postgres"):
+        if name in ("broker", "postgres"):
             getattr(self, name).start()
             return
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -91,7 +98,7 @@ class WholeService:
             )  # fmt: skip
 
     def kill(self, name):
-        if name in ("nats", "postgres"):
+        if name in ("broker", "postgres"):
             getattr(self, name).kill()
             return
         self.programs[name].kill()
@@ -104,7 +111,10 @@ class WholeService:
                 self.start(name)
 
     def stop(self, name):
-        """Ask a program to end, and wait."""
+        """Ask it to end, and wait."""
+        if name in ("broker", "postgres"):
+            getattr(self, name).stop()
+            return
         self.programs[name].send_signal(signal.SIGTERM)
         assert self.programs[name].wait(30) == 0, self.log(name)
 
@@ -118,7 +128,7 @@ class WholeService:
             except subprocess.TimeoutExpired:
                 program.kill()
                 program.wait()
-        self.nats.stop()
+        self.broker.stop()
         self.postgres.stop()
 
     # ── questions ─────────────────────────────────────────────────────────────
