@@ -11,9 +11,10 @@ import psycopg
 
 from core.events import SubjectKind
 from core.levels import Level
-from core.time import DAY, MINUTE, to_datetime
+from core.time import DAY, MINUTE, MS, to_datetime
 from detectors.rulebook import ANY, RuleText
 from registry.catalog import Catalog, Device
+from service.evidence_seen import limits, seen
 from storage import evidence
 from storage.evidence import Due
 
@@ -43,7 +44,7 @@ def document_of(
 ) -> dict[str, Any]:
     """Return the evidence of one transition, for JSON: no NaN, times in ISO 8601 and of readings in ms."""
     device = _device(one, catalog, devices)
-    keys = _series(one, rule, device)
+    series = [_window(connection, key, one.t, catalog) for key in _series(one, rule, device)]
     return {
         "at": to_datetime(one.t).isoformat(),
         "since": to_datetime(one.since).isoformat() if one.since else None,
@@ -53,8 +54,16 @@ def document_of(
         "rule": {"code": one.rule, "version": one.rule_version, **_said(rule, one, device, catalog)},
         "before": {"state": one.old, "level": Level(one.level_before).en if one.level_before else None},
         "after": {"state": one.new, "level": Level(one.level).en, "cause": one.cause},
-        "series": [_window(connection, key, one.t, catalog) for key in keys],
+        "series": series,
+        "seen": seen(connection, one, rule, device, catalog, begin=_begin(series, one.t))
+        if rule and device
+        else [],
     }
+
+
+def _begin(series: Sequence[Mapping[str, Any]], t: int) -> int:
+    """Return since when readings are shown, ns."""
+    return min((one["t_ms"][0] * MS for one in series if one["t_ms"]), default=t - _SPAN)
 
 
 def _device(one: Due, catalog: Catalog, devices: Mapping[int, Device]) -> Device | None:
@@ -88,6 +97,7 @@ def _said(rule: RuleText | None, one: Due, device: Device | None, catalog: Catal
         "condition": rule.when.text if rule.when else None,
         "signal": rule.signal,
         "method": None if rule.when else rule.method,
+        "limits": list(limits(rule, device, catalog)),
         "numbers": {name: _number(value) for name, value in numbers.items()},
         "overridden": sorted(name for name in numbers if f"{rule.code}.{name}" in own),
         "source": rule.source,
@@ -96,12 +106,12 @@ def _said(rule: RuleText | None, one: Due, device: Device | None, catalog: Catal
 
 
 def _registry_limits(one: Due, catalog: Catalog) -> list[dict[str, Any]]:
-    limits = catalog.limits
-    mine = [n for n, key in enumerate(limits.series.tolist()) if key == one.subject]
+    own = catalog.limits
+    mine = [n for n, key in enumerate(own.series.tolist()) if key == one.subject]
     return [
-        {"level": Level(int(limits.level[n])).en, "side": "high" if limits.high[n] else "low",
-         "limit": float(limits.limit[n]), "deadband": float(limits.deadband[n]),
-         "on_delay_s": int(limits.on_delay[n]) / 1e9, "off_delay_s": int(limits.off_delay[n]) / 1e9}
+        {"level": Level(int(own.level[n])).en, "side": "high" if own.high[n] else "low",
+         "limit": float(own.limit[n]), "deadband": float(own.deadband[n]),
+         "on_delay_s": int(own.on_delay[n]) / 1e9, "off_delay_s": int(own.off_delay[n]) / 1e9}
         for n in mine
     ]  # fmt: skip
 

@@ -16,9 +16,9 @@ polyline{fill:none;stroke:#1565c0;stroke-width:1.5}.grid{stroke:#ddd}.limit{stro
 
 
 def svg(title: str, documents: Sequence[Mapping[str, Any]]) -> str:
-    """Return the newest evidence as SVG: one chart per series, the rule in words above."""
+    """Return the newest evidence as SVG: a chart for what each method made of readings, and for the readings."""
     newest = documents[-1]
-    charts = [(one, _chart(one, newest)) for one in newest["series"]]
+    charts = [(one, _chart(one, newest)) for one in (*newest.get("seen", ()), *newest["series"])]
     height = _HEAD + sum(24 + (drawn.height if drawn else 0) for _, drawn in charts)
     body = [
         f'<text class="title" x="8" y="22">{escape(title)}</text>',
@@ -39,18 +39,21 @@ def svg(title: str, documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _chart(one: Mapping[str, Any], document: Mapping[str, Any]) -> chart.Chart | None:
-    """Return the readings as a chart; the limit only where it is held against the reading itself."""
+    """Return the readings, or what a method made of them, as a chart; the limit only where it is held against these."""
     points = [
         (datetime.fromtimestamp(t / 1000, CHINA), value)
         for t, value in zip(one["t_ms"], one["value"], strict=True)
         if value is not None
     ]
-    plain = document["rule"].get("condition") is None and document["rule"].get("method", "value") == "value"
-    return chart.draw(points, document["limit"] if plain else None)
+    plain = document["rule"].get("method", "value") == "value"
+    judged = document["rule"].get("condition") is None and ("params" in one) is not plain
+    return chart.draw(points, document["limit"] if judged else None)
 
 
 def _name(one: Mapping[str, Any], drawn: bool) -> str:
-    said = f"{one['name']} {one['signal']}" + (f" ({one['unit']})" if one["unit"] else "")
+    said = (one["name"] if "params" in one else f"{one['name']} {one['signal']}") + (
+        f" ({one['unit']})" if one["unit"] else ""
+    )
     newest = next((value for value in reversed(one["value"]) if value is not None), None)
     return said if drawn else f"{said}: {'no reading' if newest is None else f'{newest:g}'}"
 

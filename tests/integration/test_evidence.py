@@ -61,6 +61,44 @@ def test_a_limit_is_kept_with_its_steps_and_every_rise_has_its_own(running):
     assert first["series"][0]["value"][-1] == 62.5, "as it was then"
 
 
+def test_what_a_method_made_of_the_readings_is_kept_beside_them(running):
+    for n in range(40):
+        running.second(10, device="meter-1", cable_temperature=30 + n)
+    (document,) = gathered(running, "E-04-R")
+    (curve,) = document["seen"]
+    assert (curve["name"], curve["unit"], curve["params"]) == (
+        "slope(cable_temperature)",
+        "℃/s",
+        {"window_s": 180.0},
+    )
+    assert document["value"] == pytest.approx(0.1)
+    assert curve["value"] == pytest.approx([0.1] * len(curve["value"]))
+    assert curve["t_ms"][-1] == document["series"][0]["t_ms"][-1]
+    assert document["rule"]["limits"] == [
+        {
+            "level": "orange",
+            "side": "high",
+            "limit": 0.05,
+            "deadband": 0.01,
+            "on_delay_s": 120.0,
+            "off_delay_s": 0.0,
+        }
+    ]
+
+
+def test_of_a_condition_the_curve_of_every_method_in_it_is_kept(running):
+    running.second(3600, hopper_temperature=30)
+    for n in range(42):
+        running.second(10, hopper_temperature=30 + n)
+    (document,) = gathered(running, "D-03")
+    curves = {curve["name"]: curve for curve in document["seen"]}
+    assert set(curves) == {"slope(hopper_temperature, 180)", "step(hopper_temperature, 14400)"}
+    assert curves["slope(hopper_temperature, 180)"]["value"][-1] * 60 >= document["rule"]["numbers"]["rise"]
+    assert (
+        curves["step(hopper_temperature, 14400)"]["value"][-1] > document["rule"]["numbers"]["above_normal"]
+    )
+
+
 def test_numbers_of_the_device_are_told_as_its_own(running):
     running.sql(
         "INSERT INTO registry_deviceparameter (device_id, parameter, value, reason) VALUES (%s, 'E-01.red', 40, '')",
