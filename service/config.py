@@ -111,6 +111,7 @@ class Ingest:
     """How messages become batches; a batch is committed as one transaction.
 
     batch_messages        a batch closes at this many messages
+    batch_readings        it closes at about this many readings: what arrives during its commit waits for the end of it
     batch_bytes           it closes at this many bytes
     flush_s               it closes this long after its first message
     tick_s                without messages the detectors are told the time this often
@@ -121,9 +122,11 @@ class Ingest:
     gateway_messages_per_s  budget of a gateway, unless the registry gives it one; a message counts once per KiB
     gateway_burst_s       so many seconds of its budget a gateway may send at once (a backlog); more is rejected
     queue_messages        messages that wait for the worker; when there are more, the broker has to wait
+    queue_bytes           the same in bytes
     """
 
     batch_messages: Count = 5000
+    batch_readings: Count = 25_000
     batch_bytes: Annotated[int, Between(1024, 1 << 30)] = 8 << 20
     flush_s: Seconds = 0.02
     tick_s: Seconds = 1.0
@@ -134,17 +137,21 @@ class Ingest:
     gateway_messages_per_s: Annotated[float, Between(0.1, 1_000_000)] = 200.0
     gateway_burst_s: Annotated[float, Between(1, 86_400)] = 900.0
     queue_messages: Count = 60_000
+    queue_bytes: Annotated[int, Between(1 << 20, 1 << 34)] = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """When missing data is a fault of its own (rules Q-01, Q-02); all defaults of ours.
+    """When missing data is a fault of its own (rules Q-01, Q-02), and a wrong clock (Q-06); all defaults of ours.
 
     silence_periods    a series may be silent for so many of its periods ...
     silence_floor_s    ... but never for less: a gateway may send once a minute what it samples each second
     gateway_silence_s  all series of a gateway silent for so long: one alert about it instead of many
     gap_periods        a gap of more periods than this restarts on- and off-delays: silence is no evidence
     gap_floor_s        ... but never a shorter one
+    clock_skew_s       a gateway's clock is wrong when its readings look older, or younger, by more than this on
+                       arrival (rule Q-06); older by one more period of its fastest series. 0 = it is not watched
+    clock_deadband_s   it is right again when it comes nearer by so much than that
     """
 
     silence_periods: Annotated[float, Between(1, 1000)] = 3.0
@@ -152,6 +159,8 @@ class Watch:
     gateway_silence_s: Seconds = 180.0
     gap_periods: Annotated[float, Between(1, 1000)] = 3.0
     gap_floor_s: Seconds = 60.0
+    clock_skew_s: Annotated[float, Between(0, 86_400)] = 60.0
+    clock_deadband_s: Annotated[float, Between(0, 86_400)] = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,9 @@ class PipelineMetrics:
             "fengsui_rules_refused", "1 while rule packs on disk are not in force", registry=registry
         )
 
+        self.clocks_wrong = Gauge(
+            "fengsui_clocks_wrong_gateways", "Gateways whose clock is wrong (Q-06)", registry=registry
+        )
         self.broker_refused = Counter(
             "fengsui_broker_refused", "What the broker did not let a client do", ["what"], registry=registry
         )

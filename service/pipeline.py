@@ -33,6 +33,7 @@ from detectors.plan import Plan
 from ingest.batcher import Delivery
 from ingest.order import Order
 from registry.catalog import Catalog
+from service.clocks import Clocks
 from service.facts import FactSeries
 from service.metrics import PipelineMetrics
 from storage.store import Store
@@ -91,10 +92,10 @@ class Pipeline:
 
     def __init__(
         self, *, source: Source, bank: Bank, desk: Desk, store: Store, inbox: Inbox,
-        terms: Terms, metrics: PipelineMetrics,
+        terms: Terms, metrics: PipelineMetrics, clocks: Clocks | None = None,
     ) -> None:  # fmt: skip
         self.source, self.bank, self.desk, self.store, self.inbox = source, bank, desk, store, inbox
-        self.terms, self.metrics = terms, metrics
+        self.terms, self.metrics, self.clocks = terms, metrics, clocks
         self.facts = FactSeries(source.catalog)
         self.seq = 0
         self._checkpoint_due = 0
@@ -132,7 +133,12 @@ class Pipeline:
         """While the broker is away time stands still for the bank: our blindness is no sensor's silence."""
         if not delivery.connected:
             return Events.empty()
-        return self.bank.step(delivery.batch.live(), delivery.now)
+        events = self.bank.step(delivery.batch.live(), delivery.now)
+        if self.clocks is None:
+            return events
+        told = self.clocks.step(self.desk, self.source.catalog, delivery.now)
+        self.metrics.clocks_wrong.set(self.clocks.n_wrong)
+        return Events.concat([events, told]) if len(told) else events
 
     def _commit(self, delivery: Delivery, changes: Changes) -> Outcome:
         """Commit one unit; one whose answer was lost on the way back is found again by its seq."""

@@ -18,6 +18,7 @@ from detectors.bank import Bank
 from ingest.settings import BrokerSettings, IngestSettings
 from ingest.source import Source
 from registry.load import load_catalog, registry_version
+from service.clocks import Clocks
 from service.config import Config
 from service.feeds import feeds_of
 from service.keeper import Keeper
@@ -66,6 +67,7 @@ def work(config: Config, store: Store) -> None:
     pipeline = Pipeline(
         source=source, bank=Bank(now=clock()), desk=Desk((), config.policy, catalog, (), memory=memory), store=store,
         inbox=keeper, terms=terms_of(config, rules), metrics=metrics,
+        clocks=Clocks(source.skew.estimates, config.watch),
     )  # fmt: skip
     clock.at_least(pipeline.restore())
     pipeline.take_over(catalog, clock())
@@ -129,6 +131,7 @@ def ingest_settings(config: Config) -> IngestSettings:
     return IngestSettings(
         filters=feeds_of(config),
         batch_messages=chosen.batch_messages,
+        batch_readings=chosen.batch_readings,
         batch_bytes=chosen.batch_bytes,
         flush_s=chosen.flush_s,
         tick_s=chosen.tick_s,
@@ -136,6 +139,7 @@ def ingest_settings(config: Config) -> IngestSettings:
         future_tolerance_s=chosen.future_tolerance_s,
         too_old_days=chosen.too_old_days,
         queue_messages=chosen.queue_messages,
+        queue_bytes=chosen.queue_bytes,
         max_payload_bytes=chosen.max_payload_bytes,
         gateway_messages_per_s=chosen.gateway_messages_per_s,
         gateway_burst_s=chosen.gateway_burst_s,

@@ -46,12 +46,21 @@ GATEWAY_SILENT = Rule(
     source="default of ours",
     data_quality=True,
 )
-
-BUILT_IN = (LIMIT, SERIES_SILENT, GATEWAY_SILENT)
+CLOCK_WRONG = Rule(
+    code="Q-06",
+    title_zh="网关时钟偏差",
+    title_en="gateway clock off",
+    unit="s",
+    advice_zh="校准网关时钟（启用 NTP，检查时区）；正数为慢，负数为快。时钟不准时，报警和记录的时间不可信。",
+    advice_en="Set the gateway's clock (NTP, time zone); positive = behind. Until then its times cannot be trusted.",
+    source="default of ours",
+    data_quality=True,
+)
+BUILT_IN = (LIMIT, SERIES_SILENT, GATEWAY_SILENT, CLOCK_WRONG)
 
 
 def plan_of(catalog: Catalog, watch: Watch, rules: Sequence[RuleText] = ()) -> Plan:
-    """Return what is to be detected: LIMIT, Q-02 and Q-01 in rows 0, 1, 2 of its rules, then those of the packs."""
+    """Return what is to be detected: LIMIT, Q-02, Q-01 in rows 0, 1, 2 of its rules, Q-06, then the packs'."""
     return with_rules(_own(catalog, watch), rules, watched(catalog))
 
 

@@ -22,7 +22,7 @@ from service.metrics import PipelineMetrics
 log = structlog.get_logger("rules")
 
 # Rules that service/planning.py makes itself.
-BUILT_IN = ("LIMIT", "Q-01", "Q-02")
+BUILT_IN = ("LIMIT", "Q-01", "Q-02", "Q-06")
 _Stamps = Mapping[Path, tuple[int, int] | None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
@@ -17,7 +17,7 @@ from core.batch import Quality
 from core.reject import Reason
 from ingest.columns import LARGEST_VALUE, Columns, Message
 from ingest.instant import LARGEST, from_float
-from registry.catalog import Catalog
+from registry.catalog import Catalog, Gateway
 
 QUALITIES: Mapping[str, Quality] = {
     "good": Quality.GOOD,
@@ -160,6 +160,17 @@ def known(signal: str, sender: Sender) -> int:
         raise Refusal(
             Reason.UNKNOWN_SERIES, f"{brief(signal)}: the device has {some(sender.series)}"
         ) from None
+
+
+def stranger(gateway: Gateway, device: str, codes: Container[str]) -> Refusal:
+    """Return what is wrong with a device that a gateway does not have; that of another one is somebody else's.
+
+    codes : of all devices in the registry
+    """
+    if device in codes:
+        detail = f"device {brief(device)} is not behind gateway {gateway.code}, but behind another one"
+        return Refusal(Reason.WRONG_OWNER, detail, gateway.id)
+    return Refusal(Reason.UNKNOWN_DEVICE, f"no device {brief(device)} at gateway {gateway.code}", gateway.id)
 
 
 def some(names: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ from ingest.formats.contract import (
     brief,
     known,
     parse_json,
+    stranger,
 )
 from ingest.instant import LARGEST
 from registry.catalog import Catalog
@@ -76,11 +77,13 @@ class NativeFormat:
         self._rows = Decoder(list[Row]).decode
         self._catalog: Catalog | None = None
         self._senders: dict[str, Sender] = {}
+        self._codes: set[str] = set()
 
     def decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
         """Put what the open message says into the columns."""
         if catalog is not self._catalog:
             self._senders, self._catalog = {}, catalog
+            self._codes = {code for _gateway, code in catalog.devices}
         sender = self._senders.get(message.topic)
         if sender is None:
             sender = self._find(message, catalog, columns)
@@ -105,9 +108,8 @@ class NativeFormat:
         elif parts[3] == STATUS:
             _take_status(message, gateway.id, columns)
         elif (device := catalog.devices.get((parts[2], parts[3]))) is None:
-            columns.reject(
-                gateway.id, Reason.UNKNOWN_DEVICE, f"no device {brief(parts[3])} at gateway {parts[2]}"
-            )
+            refusal = stranger(gateway, parts[3], self._codes)
+            columns.reject(gateway.id, refusal.reason, refusal.detail)
         else:
             if len(self._senders) >= MOST_CACHED:
                 self._senders.clear()

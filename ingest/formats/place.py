@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from core.reject import Reason
 from core.time import CHINA
 from ingest.columns import Columns
-from ingest.formats.contract import Refusal, brief
+from ingest.formats.contract import Refusal, brief, stranger
 from ingest.formats.names import Channels, Names, Readings
 from registry.catalog import Catalog, Device, Gateway
 
@@ -50,6 +50,7 @@ class Places:
         self._origins: dict[tuple[str, str], Origin] = {}
         self._by_key: dict[int, Gateway] = {}
         self._only: dict[int, Device] = {}
+        self._codes: set[str] = set()
 
     def follow(self, catalog: Catalog) -> None:
         """Forget what another catalog said."""
@@ -58,6 +59,7 @@ class Places:
         self._catalog, self._origins = catalog, {}
         self.names.units = catalog.unit
         self._by_key = {gateway.id: gateway for gateway in catalog.gateways.values()}
+        self._codes = {code for _gateway, code in catalog.devices}
         behind = Counter(device.gateway for device in catalog.devices.values())
         self._only = {
             device.gateway: device for device in catalog.devices.values() if behind[device.gateway] == 1
@@ -96,14 +98,9 @@ class Places:
         return self._origin(owner, found)
 
     def _stranger(self, owner: Gateway, device: str) -> Refusal:
-        assert self._catalog is not None
-        if not device:
-            problem = f"the message names no device, and gateway {owner.code} has none or several"
-        elif device in self._catalog.device_by_name:
-            problem = f"device {brief(device)} is not behind gateway {owner.code}, but behind another one"
-            return Refusal(Reason.WRONG_OWNER, problem, owner.id)
-        else:
-            problem = f"no device {brief(device)} at gateway {owner.code}"
+        if device:
+            return stranger(owner, device, self._codes)
+        problem = f"the message names no device, and gateway {owner.code} has none or several"
         return Refusal(Reason.UNKNOWN_DEVICE, problem, owner.id)
 
     def _by_device(self, device: str) -> Origin:

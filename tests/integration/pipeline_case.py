@@ -16,7 +16,9 @@ from core.time import SECOND
 from detectors.bank import Bank
 from ingest.batcher import Delivery
 from ingest.order import Order
+from ingest.skew import Skew
 from registry.load import load_catalog, registry_version
+from service.clocks import Clocks
 from service.config import Rules, Watch
 from service.keeper import Keeper, Rounds
 from service.metrics import PipelineMetrics
@@ -81,11 +83,12 @@ class Running:
             dsn, catalog=catalog, version=version, keep=Keep(), metrics=self.metrics, rules=self.rules,
             rounds=Rounds(look_s=0.05),
         )  # fmt: skip
-        self.store, self.feed = Store(dsn), Feed(catalog)
+        self.store, self.feed, self.skew = Store(dsn), Feed(catalog), Skew()
         desk = Desk((), Policy(), catalog, (), memory=remembered)
         self.pipeline = Pipeline(
             source=self.feed, bank=Bank(), desk=desk, store=self.store, inbox=self.keeper,
             terms=Terms(plan=lambda c: plan_of(c, Watch(), self.rules.rules), policy=Policy()), metrics=self.metrics,
+            clocks=Clocks(self.skew.estimates, Watch()),
         )  # fmt: skip
         seen = self.pipeline.restore()
         self.now = max(seen, now or time.time_ns() // 10**9 * 10**9)

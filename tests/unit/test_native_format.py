@@ -169,7 +169,7 @@ def test_limits_themselves_are_inside():
     [
         ("fs/v1/gw3/dust1", 0, Reason.UNKNOWN_GATEWAY),
         ("fs/v1/gw1/dust9", 1, Reason.UNKNOWN_DEVICE),
-        ("fs/v1/gw1/meter1", 1, Reason.UNKNOWN_DEVICE),
+        ("fs/v1/gw1/meter1", 1, Reason.WRONG_OWNER),
         ("fs/v1/gw1/$other", 1, Reason.UNKNOWN_DEVICE),
         ("fs/v1/gw1/dust1/x", 0, Reason.UNKNOWN_TOPIC),
         ("elsewhere", 0, Reason.UNKNOWN_TOPIC),

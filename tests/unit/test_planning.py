@@ -196,6 +196,7 @@ def test_without_shipped_packs_only_the_limits_and_ones_own(tmp_path):
         "LIMIT",
         "Q-02",
         "Q-01",
+        "Q-06",
         "X-1",
     ]
 
