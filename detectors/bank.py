@@ -24,6 +24,7 @@ from detectors.methods import OPERATORS
 from detectors.pca import Pca
 from detectors.plan import Plan
 from detectors.pool import Pool, Slot
+from detectors.rows import Floats
 from detectors.staleness import Staleness
 
 # A reading beyond this counts as this: squares of it are still finite.
@@ -120,7 +121,7 @@ class Bank:
         for n, about in enumerate(text["pools"]):
             series = cast("NDArray[np.int32]", state[f"pool{n}/series"].copy())
             pool = Pool([_slot(made) for made in about["slots"]], series, about["base"])
-            pool.matrix[:] = state[f"pool{n}/matrix"]
+            pool.restore(cast("Floats", state[f"pool{n}/matrix"]))
             for slot, ring in enumerate(pool.rings):
                 ring[:] = state[f"pool{n}/ring{slot}"]
             pools.append(pool)
@@ -153,7 +154,7 @@ class Bank:
         self._pools, self._conditions, self._alarms = pools, conditions, alarms
         n_series = max((int(pool.series.max(initial=-1)) + 1 for pool in pools), default=0)
         self._pool_of = np.full(n_series, -1, np.int16)
-        self._lane_of = np.zeros(n_series, np.int32)
+        self._lane_of = np.zeros(n_series, np.intp)
         for n, pool in enumerate(pools):
             self._pool_of[pool.series] = n
             self._lane_of[pool.series] = np.arange(len(pool))
@@ -191,8 +192,9 @@ class Bank:
 
     def _wave(self, runs: Runs, read: list[Samples]) -> Events:
         """Return the edges in runs of which none is very long, and note which channels are awake then."""
-        pool_of = self._pool_of[runs.series]
-        lane_of = self._lane_of[runs.series].astype(np.intp)
+        # Of a thousand series take is twice as fast as brackets.
+        pool_of = self._pool_of.take(runs.series)
+        lane_of = self._lane_of.take(runs.series)
         longest = 8 + int(np.add.reduce(runs.count)) // 3200
         found: list[Samples] = []
         for n, pool in enumerate(self._pools):

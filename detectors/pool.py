@@ -66,7 +66,8 @@ class Pool:
         self.series = series
         self.base = base
         self._n_state, self._n_fixed = self._lay_out()
-        self.matrix = _matrix(len(series), self._n_fixed)
+        self._n_columns = self._n_fixed
+        self.matrix = _matrix(len(series), self._n_columns)
         self.matrix[:, 1] = np.nan
         for slot in self.slots:
             for name, start in slot.operator.state.items():
@@ -121,7 +122,8 @@ class Pool:
             here = slice(at * n, (at + 1) * n)
             slot.high, slot.low = place(high[here]), place(low[here])
         fixed = self.matrix[:, : self._n_fixed]
-        self.matrix = _matrix(n, self._n_fixed + len(differ))
+        self._n_columns = self._n_fixed + len(differ)
+        self.matrix = _matrix(n, self._n_columns)
         self.matrix[:, : self._n_fixed] = fixed
         for at, column in enumerate(differ, self._n_fixed):
             self.matrix[:, at] = column
@@ -148,6 +150,10 @@ class Pool:
             for name in slot.operator.cache:
                 matrix[:, slot.columns[name]] = slot.operator.state[name]
         return matrix
+
+    def restore(self, matrix: Floats) -> None:
+        """Take over what `snapshot` returned."""
+        self.matrix[:, : self._n_fixed] = matrix
 
     def _lay_out(self) -> tuple[int, int]:
         """Give every slot its columns, state first; return (state columns, all columns)."""
@@ -196,14 +202,14 @@ class Pool:
 
     def _gather(self, lane: NDArray[np.intp]) -> Floats:
         """Return the rows of these lanes as columns."""
-        n, n_columns = len(lane), self.matrix.shape[1]
+        n, n_columns = len(lane), self._n_columns
         columns = np.empty((n_columns, _odd_lines(n)))[:, :n]
-        rows = np.empty((min(n, _GATHERED), n_columns))
+        rows = np.empty((min(n, _GATHERED), self.matrix.shape[1]))
         for a in range(0, n, _GATHERED):
             part = lane[a : a + _GATHERED]
             # Without "clip" numpy would copy once more; the lanes are ours.
             gathered = self.matrix.take(part, axis=0, out=rows[: len(part)], mode="clip")
-            columns[:, a : a + _GATHERED] = gathered.T
+            columns[:, a : a + _GATHERED] = gathered[:, :n_columns].T
         return columns
 
     def _samples(self, runs: Runs, rows: Rows, y: Floats, slot: int, chosen: NDArray[np.bool_]) -> Samples:
@@ -229,8 +235,11 @@ def _even(n: int, most: int) -> Iterator[slice]:
 
 
 def _matrix(n_rows: int, n_columns: int) -> Floats:
-    """Return zeros; a power of two as the length of a row would leave most of the cache unused."""
-    return np.zeros((n_rows, n_columns + (n_columns % 16 == 0)))[:, :n_columns]
+    """Return zeros, at least so many columns; every row begins with a cache line."""
+    wide = -(-n_columns // 8) * 8
+    room = np.zeros(n_rows * wide + 7)
+    skip = -room.ctypes.data // 8 % 8
+    return room[skip : skip + n_rows * wide].reshape(n_rows, wide)
 
 
 def _odd_lines(n: int) -> int:
