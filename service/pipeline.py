@@ -2,8 +2,10 @@
 
     source ─▶ bank (detectors) ─▶ desk (alerts) ─▶ store (one transaction) ─▶ ack
 
-One worker runs it.  The network thread feeds the source, a keeper thread brings news of the registry and of
-what people asked; neither touches what the worker owns.
+One worker runs it up to the store; a second one commits and acknowledges, so that the next unit is decoded and
+decided while the database works on this one.  Units are committed one at a time and in order, and the state is
+saved only while none is under way.  The network thread feeds the source, a keeper thread brings news of the registry
+and of what people asked; neither touches what the worker owns.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -99,28 +102,46 @@ class Pipeline:
         self.facts = FactSeries(source.catalog)
         self.seq = 0
         self._checkpoint_due = 0
+        self._under_way: Future[None] | None = None
 
     # ── the flow ──────────────────────────────────────────────────────────────
     def run(self) -> None:
         """Work until the source ends; then leave a checkpoint, so that the next start is quick."""
-        for delivery in self.source.deliveries():
-            self.step(delivery)
+        with ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:
+            for delivery in self.source.deliveries():
+                unit, changes = self._decide(delivery)
+                self._settle()
+                self._under_way = committer.submit(self._finish, unit, changes)
+                self._between_batches(unit.now)
+            self._settle()
         self.checkpoint(wait=True)
 
     def step(self, delivery: Delivery) -> None:
-        """Take one delivery from detection to acknowledgement."""
+        """Take one delivery from detection to acknowledgement, and wait for that."""
+        self._finish(*self._decide(delivery))
+        self._between_batches(delivery.now)
+
+    def _decide(self, delivery: Delivery) -> tuple[Delivery, Changes]:
+        """Return what is to be committed; the state is one unit ahead of the database until that is done."""
         delivery = self.with_facts(delivery)
-        stage = self.metrics.timed
-        with stage("detect"):
+        with self.metrics.timed("detect"):
             events = self._detect(delivery)
-        with stage("decide"):
+        with self.metrics.timed("decide"):
             changes = self.desk.step(events, delivery.now, self.inbox.commands(), self.inbox.reached())
-        with stage("commit"):
+        return delivery, changes
+
+    def _finish(self, delivery: Delivery, changes: Changes) -> None:
+        with self.metrics.timed("commit"):
             outcome = self._commit(delivery, changes)
-        with stage("ack"):
+        with self.metrics.timed("ack"):
             delivery.ack()
         self.metrics.count(delivery, changes, outcome)
-        self._between_batches(delivery.now)
+
+    def _settle(self) -> None:
+        """Wait until nothing is under way; raises what its commit raised."""
+        if self._under_way is not None:
+            self._under_way.result()
+            self._under_way = None
 
     def with_facts(self, delivery: Delivery) -> Delivery:
         """Return the delivery with what orders, permits and calendars say anew."""
@@ -150,8 +171,10 @@ class Pipeline:
     def _between_batches(self, now: int) -> None:
         catalog = self.inbox.catalog()
         if catalog is not None:
+            self._settle()
             self._reload(catalog, now)
         elif now >= self._checkpoint_due:
+            self._settle()
             self.checkpoint()
             self._checkpoint_due = now + seconds(self.terms.pace.checkpoint_s)
 

@@ -88,7 +88,12 @@ class Samples:
 
 
 def _copy_into(connection: psycopg.Connection[Any], table: str, batch: Batch) -> None:
-    columns = [pg_time(batch.t), batch.value, batch.series, batch.quality.astype(np.int16)]
+    columns: list[NDArray[Any]] = [
+        pg_time(batch.t),
+        batch.value,
+        batch.series,
+        batch.quality.astype(np.int16),
+    ]
     with connection.cursor() as cursor, cursor.copy(_COPY.format(sql.Identifier(table))) as copy:
         for piece in copy_buffers(columns):
             copy.write(piece)
