@@ -19,6 +19,7 @@ class Child:
 
     def __init__(self, name: str, arguments: Sequence[str], *, log: Path, pipes: bool = False) -> None:
         self.name = name
+        self.log_file = log
         self._log = log.open("ab")
         pipe = subprocess.PIPE if pipes else None
         self.process = subprocess.Popen(
@@ -68,9 +69,31 @@ def peak_rss_mib(pid: int) -> float:
 
 
 def cpu_s(pid: int) -> float:
-    """Return user and system seconds used so far, its waited-for children included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Return user and system seconds used so far, its waited-for children included; 0 when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
     return sum(int(fields[k]) for k in (11, 12, 13, 14)) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of a process's direct children."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == pid:
+            found.append(int(folder.name))
+    return found
+
+
+def busy_s() -> float:
+    """Return the seconds that all cores together were not idle, since the machine started."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def get_json(url: str) -> dict[str, Any]:
@@ -80,10 +103,12 @@ def get_json(url: str) -> dict[str, Any]:
         return body
 
 
-def wait_until(url: str, *, timeout_s: float = 60.0) -> None:
-    """Wait until an address answers 200; raises TimeoutError."""
+def wait_until(url: str, *, of: Child, timeout_s: float = 60.0) -> None:
+    """Wait until an address of a child answers 200; raises TimeoutError, and RuntimeError when the child ended."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
+        if of.process.poll() is not None:
+            raise RuntimeError(f"{of.name} ended with {of.process.returncode}; see {of.log_file}")
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
                 return
