@@ -87,7 +87,13 @@ class Bank:
         withdrawn = alarms.carry(self._alarms, moved, now)
         self._take(pools, conditions, alarms)
         silent = self._staleness.configure(
-            plan.silences, plan.gateway_silences, gateway_of=plan.gateway_of, moved=moved, now=now
+            plan.silences,
+            plan.gateway_silences,
+            plan.enterprise_silences,
+            gateway_of=plan.gateway_of,
+            enterprise_of=plan.enterprise_of,
+            moved=moved,
+            now=now,
         )
         unscored = self._anomaly.configure(plan.scored, moved=moved, now=now)
         parted = self._pca.configure(plan.devices, moved=moved, now=now)
@@ -267,12 +273,13 @@ def _check(plan: Plan) -> None:
     if len(set(codes)) != len(codes):
         raise ValueError(f"two rules of one code in {sorted(codes)}")
     limits = [plan.thresholds, *(t.limits for t in plan.derived), *(c.limits for c in plan.conditions)]
-    tables: tuple[_Named, ...] = (*limits, plan.silences, plan.gateway_silences, plan.scored, plan.devices)
+    silences = (plan.silences, plan.gateway_silences, plan.enterprise_silences)
+    tables: tuple[_Named, ...] = (*limits, *silences, plan.scored, plan.devices)
     for table in tables:
         if len(table.rule) and not 0 <= table.rule.min() <= table.rule.max() < len(codes):
             raise ValueError(f"{type(table).__name__} names a rule that is not among the {len(codes)}")
-    for silences in (plan.silences, plan.gateway_silences):
-        if len(np.unique(silences.subject)) != len(silences):
+    for table in silences:
+        if len(np.unique(table.subject)) != len(table):
             raise ValueError("two silences of one subject")
     for rows in limits:
         if (rows.deadband < 0).any() or np.isnan(rows.limit).any():

@@ -49,6 +49,8 @@ _SILENCE_COLUMNS: Mapping[str, tuple[type[np.generic], Any]] = {
     "subject": (np.int32, _REQUIRED),
     "level": (np.uint8, _REQUIRED),
     "allowed": (np.int64, _REQUIRED),
+    "worse": (np.uint8, 0),
+    "worse_after": (np.int64, 0),
 }
 
 
@@ -132,14 +134,17 @@ class Conditions:
 class Silences:
     """For how long a subject may be silent; at most one row per subject.
 
-    rule int32[Q] (row in the plan's rules) · subject int32[Q] (series or gateway) · level uint8[Q]
+    rule int32[Q] (row in the plan's rules) · subject int32[Q] (series, gateway or enterprise) · level uint8[Q]
     allowed int64[Q] ns of watched time; 0 = for ever
+    worse uint8[Q] the level from `worse_after` int64[Q] ns of silence on, 0 = it stays as it is
     """
 
     rule: NDArray[np.int32]
     subject: NDArray[np.int32]
     level: NDArray[np.uint8]
     allowed: NDArray[np.int64]
+    worse: NDArray[np.uint8]
+    worse_after: NDArray[np.int64]
 
     @classmethod
     def rows(cls, rows: Sequence[Mapping[str, Any]] = ()) -> Silences:
@@ -159,6 +164,7 @@ class Plan:
     inputs             statistics (`value`: the reading itself) that conditions speak of; their limits are empty
     scored             series under the general score · devices: whose signals are looked at together
     gateway_of         int32[S] the gateway of each series, 0 = none; its length is the number of series
+    enterprise_of      int32[G] the enterprise of each gateway, 0 = none
     """
 
     rules: tuple[Rule, ...] = ()
@@ -170,7 +176,9 @@ class Plan:
     devices: Devices = field(default_factory=Devices.none)
     silences: Silences = field(default_factory=Silences.rows)
     gateway_silences: Silences = field(default_factory=Silences.rows)
+    enterprise_silences: Silences = field(default_factory=Silences.rows)
     gateway_of: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))
+    enterprise_of: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))
 
     @property
     def n_series(self) -> int:

@@ -54,8 +54,8 @@ class Alarm:
 
 def plan_for(catalog: Catalog, watch: Watch, rules: Sequence[RuleText]) -> Plan:
     """Return what the service would detect, but for silence."""
-    plan = plan_of(catalog, watch, rules)
-    return replace(plan, silences=Silences.rows(), gateway_silences=Silences.rows())
+    plan, none = plan_of(catalog, watch, rules), Silences.rows()
+    return replace(plan, silences=none, gateway_silences=none, enterprise_silences=none)
 
 
 def play(plan: Plan, batches: Iterable[Batch], tick: Tick = lambda _n: None) -> list[Alarm]:

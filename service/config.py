@@ -142,11 +142,13 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """When missing data is a fault of its own (rules Q-01, Q-02), and a wrong clock (Q-06); all defaults of ours.
+    """When missing data is a fault of its own (rules Q-01, Q-02, Q-10), and a wrong clock (Q-06); defaults of ours.
 
     silence_periods    a series may be silent for so many of its periods ...
     silence_floor_s    ... but never for less: a gateway may send once a minute what it samples each second
+    silence_worse_s    a mandatory series silent for so long is orange, but not before twice what it may; 0 = never
     gateway_silence_s  all series of a gateway silent for so long: one alert about it instead of many
+    enterprise_silence_s  all gateways of an enterprise silent for so long (rule Q-10): switched off? 0 = not watched
     gap_periods        a gap of more periods than this restarts on- and off-delays: silence is no evidence
     gap_floor_s        ... but never a shorter one
     clock_skew_s       a gateway's clock is wrong when its readings look older, or younger, by more than this on
@@ -156,7 +158,9 @@ class Watch:
 
     silence_periods: Annotated[float, Between(1, 1000)] = 3.0
     silence_floor_s: Seconds = 180.0
+    silence_worse_s: Annotated[float, Between(0, 366 * 86_400)] = 3600.0
     gateway_silence_s: Seconds = 180.0
+    enterprise_silence_s: Annotated[float, Between(0, 366 * 86_400)] = 86_400.0
     gap_periods: Annotated[float, Between(1, 1000)] = 3.0
     gap_floor_s: Seconds = 60.0
     clock_skew_s: Annotated[float, Between(0, 86_400)] = 60.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.events import Rule
 from core.levels import Level
@@ -56,11 +58,21 @@ CLOCK_WRONG = Rule(
     source="default of ours",
     data_quality=True,
 )
-BUILT_IN = (LIMIT, SERIES_SILENT, GATEWAY_SILENT, CLOCK_WRONG)
+ENTERPRISE_SILENT = Rule(
+    code="Q-10",
+    title_zh="企业长时间无数据",
+    title_en="no data from the enterprise for long",
+    unit="s",
+    advice_zh="联系企业核实：疑似停用、拆除或断电规避监测；确属停产的，登记停产报备。",
+    advice_en="Ask the enterprise: monitoring may have been switched off; a real stop must be declared.",
+    source="default of ours",
+    data_quality=True,
+)
+BUILT_IN = (LIMIT, SERIES_SILENT, GATEWAY_SILENT, CLOCK_WRONG, ENTERPRISE_SILENT)
 
 
 def plan_of(catalog: Catalog, watch: Watch, rules: Sequence[RuleText] = ()) -> Plan:
-    """Return what is to be detected: LIMIT, Q-02, Q-01 in rows 0, 1, 2 of its rules, Q-06, then the packs'."""
+    """Return what is to be detected: LIMIT, Q-02, Q-01 in rows 0, 1, 2 of its rules, Q-06, Q-10, then the packs'."""
     return with_rules(_own(catalog, watch), rules, watched(catalog))
 
 
@@ -91,7 +103,9 @@ def _own(catalog: Catalog, watch: Watch) -> Plan:
         thresholds=_thresholds(catalog, watch),
         silences=_silences(catalog, watch),
         gateway_silences=_gateway_silences(catalog, watch),
+        enterprise_silences=_enterprise_silences(catalog, watch),
         gateway_of=np.where(catalog.active, catalog.gateway, 0).astype(np.int32),
+        enterprise_of=_enterprise_of(catalog),
     )
 
 
@@ -122,11 +136,15 @@ def _thresholds(catalog: Catalog, watch: Watch) -> Thresholds:
 def _silences(catalog: Catalog, watch: Watch) -> Silences:
     series = np.flatnonzero(catalog.active & (catalog.period > 0)).astype(np.int32)
     allowed = np.maximum(catalog.period[series] * watch.silence_periods, seconds(watch.silence_floor_s))
+    mandatory = catalog.mandatory[series] & (watch.silence_worse_s > 0)
     return Silences(
-        rule=np.full(len(series), 1, np.int32),
+        rule=np.full(len(series), BUILT_IN.index(SERIES_SILENT), np.int32),
         subject=series,
         level=np.where(catalog.mandatory[series], Level.YELLOW, Level.BLUE).astype(np.uint8),
         allowed=allowed.astype(np.int64),
+        worse=np.where(mandatory, Level.ORANGE, 0).astype(np.uint8),
+        # Of a series that is slow itself not at once.
+        worse_after=np.maximum(2 * allowed, seconds(watch.silence_worse_s)).astype(np.int64),
     )
 
 
@@ -137,9 +155,32 @@ def _gateway_silences(catalog: Catalog, watch: Watch) -> Silences:
     fastest = np.full(int(gateways.max(initial=0)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(fastest, catalog.gateway[watched], catalog.period[watched])
     allowed = np.maximum(fastest[gateways] * watch.silence_periods, seconds(watch.gateway_silence_s))
+    return _yellow(GATEWAY_SILENT, gateways, allowed)
+
+
+def _enterprise_silences(catalog: Catalog, watch: Watch) -> Silences:
+    """Watch enterprises that have at least one series with a period."""
+    if not watch.enterprise_silence_s:
+        return Silences.rows()
+    enterprises = np.unique(catalog.enterprise[catalog.active & (catalog.period > 0) & (catalog.gateway > 0)])
+    allowed = np.full(len(enterprises), seconds(watch.enterprise_silence_s))
+    return _yellow(ENTERPRISE_SILENT, enterprises, allowed)
+
+
+def _yellow(rule: Rule, subject: NDArray[np.int32], allowed: NDArray[Any]) -> Silences:
+    n = len(subject)
     return Silences(
-        rule=np.full(len(gateways), 2, np.int32),
-        subject=gateways.astype(np.int32),
-        level=np.full(len(gateways), Level.YELLOW, np.uint8),
+        rule=np.full(n, BUILT_IN.index(rule), np.int32),
+        subject=subject.astype(np.int32),
+        level=np.full(n, Level.YELLOW, np.uint8),
         allowed=allowed.astype(np.int64),
+        worse=np.zeros(n, np.uint8),
+        worse_after=np.zeros(n, np.int64),
     )
+
+
+def _enterprise_of(catalog: Catalog) -> NDArray[np.int32]:
+    owner = {gateway.id: gateway.enterprise for gateway in catalog.gateways.values()}
+    found = np.zeros(max(owner, default=0) + 1, np.int32)
+    found[list(owner)] = list(owner.values())
+    return found

@@ -18,11 +18,10 @@ from registry.signals import catalogue
 from registry.words import Profile
 from service.config import Rules
 from service.metrics import PipelineMetrics
+from service.planning import BUILT_IN
 
 log = structlog.get_logger("rules")
 
-# Rules that service/planning.py makes itself.
-BUILT_IN = ("LIMIT", "Q-01", "Q-02", "Q-06")
 _Stamps = Mapping[Path, tuple[int, int] | None]
 
 
@@ -36,7 +35,7 @@ def read_rules(paths: Sequence[Path]) -> tuple[RuleText, ...]:
     rules = read_packs(paths, {name: signal.unit for name, signal in catalogue().items()})
     profiles = [profile.value for profile in Profile]
     for rule in rules:
-        if rule.code in BUILT_IN:
+        if rule.code in {ours.code for ours in BUILT_IN}:
             raise RuleError(rule.where, f"rule {rule.code} is one of the service's own", "Rename it")
         for profile in rule.of:
             if profile not in profiles:

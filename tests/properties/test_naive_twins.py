@@ -66,15 +66,26 @@ def test_staleness_equals_its_twin(seed):
     rng = np.random.default_rng(seed)
     n = 40
     gateway_of = {s: int(rng.integers(0, 8)) for s in range(1, n)}
-    series = {s: (int(rng.integers(2)), 2, int(rng.integers(0, 25)) * SECOND) for s in range(1, n)}
-    gateways = {g: (2, 3, int(rng.integers(0, 15)) * SECOND) for g in range(1, 8)}
+    enterprise_of = {g: int(rng.integers(0, 4)) for g in range(8)} | {0: 0}
+
+    def silence(rule, level, most):
+        """Some are not watched, some never get worse."""
+        worse, later = int(rng.integers(3)) and level + 1, int(rng.integers(most, 3 * most))
+        return rule, level, int(rng.integers(0, most)) * SECOND, worse, later * SECOND
+
+    series = {s: silence(int(rng.integers(2)), 2, 25) for s in range(1, n)}
+    gateways = {g: silence(2, 3, 15) for g in range(1, 8)}
+    enterprises = {e: silence(3, 2, 20) for e in range(1, 4)}
 
     def table(rows):
-        names = ("rule", "level", "allowed")
+        names = ("rule", "level", "allowed", "worse", "worse_after")
         return Silences.rows([{"subject": k, **dict(zip(names, v, strict=True))} for k, v in rows.items()])
 
-    fast = Staleness(table(series), table(gateways), gateway_of=np.array([0, *gateway_of.values()], np.int32))
-    slow = NaiveStaleness(series, gateways, gateway_of)
+    fast = Staleness(
+        table(series), table(gateways), table(enterprises),
+        gateway_of=np.array([0, *gateway_of.values()], np.int32), enterprise_of=np.array([*enterprise_of.values()], np.int32),
+    )  # fmt: skip
+    slow = NaiveStaleness(series, gateways, gateway_of, enterprises, enterprise_of)
     stream, now, found = Stream(seed), 0, 0
     for n_step in range(300):
         now += int(rng.choice([0, 1, 2, 9])) * SECOND + int(rng.integers(3))

@@ -184,6 +184,55 @@ def test_a_rule_that_is_off_is_about_nobody_but_a_device_that_says_so():
     assert of(plan_of(own, Watch(), rules_of(Rules())), "D-01") == ([], [])
 
 
+class TestSilence:
+    """What is silent for long, in steps of five seconds, with one series that goes on speaking or none."""
+
+    def said(self, watch, *, speaks=(), for_s=3700, mandatory=True):
+        town = TOWN.replace(
+            "period_s = 5, limits", f"period_s = 5, mandatory = {str(mandatory).lower()}, limits"
+        )
+        bank, found = Bank(plan_of(catalog_of(town), watch)), []
+        for now_s in range(0, for_s + 10, 5):
+            everybody = now_s in {0, for_s}
+            series = np.array([HOPPER, FAN, PRODUCTION, CURRENT] if everybody else speaks, np.int32)
+            batch = Batch.of(series, np.full(len(series), now_s * SECOND), np.ones(len(series)))
+            events = bank.step(batch, now_s * SECOND)
+            found += zip(
+                (bank.rules[row].code for row in events.rule), events.kind.tolist(), events.level.tolist(),
+                events.subject.tolist(), (events.t // SECOND).tolist(), strict=True,
+            )  # fmt: skip
+        return found
+
+    def test_a_mandatory_series_that_is_silent_for_an_hour_is_orange(self):
+        found = self.said(Watch(), speaks=[FAN, PRODUCTION, CURRENT])
+        assert [event[:4] for event in found] == [
+            ("Q-02", Kind.RAISE, 2, HOPPER),
+            ("Q-02", Kind.RAISE, 3, HOPPER),
+            ("Q-02", Kind.CLEAR, 3, HOPPER),
+        ]
+        assert [event[4] for event in found] == [185, 3605, 3700]
+
+    def test_another_one_stays_blue_and_so_does_every_one_where_it_is_switched_off(self):
+        for watch, mandatory in ((Watch(), False), (Watch(silence_worse_s=0), True)):
+            found = self.said(watch, speaks=[FAN, PRODUCTION, CURRENT], mandatory=mandatory)
+            level = 2 if mandatory else 1
+            assert [event[1:3] for event in found] == [(Kind.RAISE, level), (Kind.CLEAR, level)]
+
+    def test_an_enterprise_of_which_nothing_comes_for_long_is_told_beside_its_gateway(self):
+        found = self.said(Watch(enterprise_silence_s=600), for_s=900)
+        assert [(event[0], *event[1:4]) for event in found] == [
+            ("Q-01", Kind.RAISE, 2, 1),
+            ("Q-10", Kind.RAISE, 2, 1),
+            ("Q-01", Kind.CLEAR, 2, 1),
+            ("Q-10", Kind.CLEAR, 2, 1),
+        ]
+        assert [event[4] for event in found] == [185, 605, 900, 900]
+
+    def test_one_series_that_speaks_is_enough_and_zero_switches_it_off(self):
+        assert "Q-10" not in {e[0] for e in self.said(Watch(enterprise_silence_s=600), speaks=[CURRENT])}
+        assert "Q-10" not in {e[0] for e in self.said(Watch(enterprise_silence_s=0), for_s=900)}
+
+
 def test_switching_a_rule_that_nobody_has_is_refused():
     with pytest.raises(RuleError, match="no rule is D-99"):
         rules_of(Rules(off=("D-99",)))
@@ -197,6 +246,7 @@ def test_without_shipped_packs_only_the_limits_and_ones_own(tmp_path):
         "Q-02",
         "Q-01",
         "Q-06",
+        "Q-10",
         "X-1",
     ]
 
