@@ -173,6 +173,11 @@ class Columns:
         self._keep(len(self._starts) - 1, gateway, reason, detail)
 
     @property
+    def so_far(self) -> tuple[int, int, int]:
+        """Counts that stay the same only as long as nothing is taken, refused or passed over."""
+        return len(self.series), len(self._rejects), self.unclaimed
+
+    @property
     def start(self) -> int:
         """The row at which the open message begins."""
         return self._starts[-1]

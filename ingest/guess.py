@@ -29,6 +29,12 @@ _TOPICS = (
     (r"(tele|stat)/|.*/(tele|stat)/", "tasmota"), (r"shellies/|.*/(rpc|events/rpc|status/.*)$", "shelly"),
     (r"/?neuron/", "neuron"),
 )  # fmt: skip
+# Where else the messages of a format may be published.
+_ALSO = {
+    "tasmota": ("stat/{device}/+", "{device}/tele/+", "{device}/stat/+"),
+    "shelly": ("{device}/events/rpc", "{device}/status/#"),
+    "neuron": ("/neuron/{gateway}/#", "neuron/{gateway}/#"),
+}
 _SENML = {"bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"}
 # What a mapping must have in common with a message, at least, to be the one.
 _ENOUGH = 1.5
@@ -50,7 +56,11 @@ def guess(message: Message) -> tuple[str, str]:
     if form:
         return form, ""
     name = best_mapping(body)
-    return ("mapping", name) if name else ("thingsboard", "") if isinstance(body, dict | list) else ("", "")
+    if name:
+        return "mapping", name
+    first = body[0] if isinstance(body, list) and body else body
+    plain = isinstance(first, dict) and all(not isinstance(one, dict | list) for one in first.values())
+    return ("thingsboard", "") if plain else ("", "")
 
 
 def _by_bytes(payload: bytes) -> str:
@@ -131,7 +141,7 @@ def _likeness(mapping: Mapping, body: Any) -> float:
 def feed_for(form: str, topic: str, *, mapping: str = "", names: str = "", key: str = "") -> Feed:
     """Return a feed that reads a message of this format on this topic."""
     pattern = load_mapping(mapping).topic if mapping and form == "mapping" else ""
-    for named in (pattern, DEFAULTS[form].filter if form in DEFAULTS else ""):
+    for named in (pattern, DEFAULTS[form].filter if form in DEFAULTS else "", *_ALSO.get(form, ())):
         if named and _fits(named, topic):
             return Feed(named, form, mapping, names, key=key)
     return Feed(topic, form, mapping, names, key=key)

@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -24,7 +24,7 @@ from core.reject import Reason
 from core.time import SECOND
 from ingest.columns import Columns, Message, Reply
 from ingest.feed import Feed, filled
-from ingest.formats.contract import Refusal, Refusing, brief
+from ingest.formats.contract import Format, Refusal, Refusing, brief
 from ingest.formats.hj212_frame import Command, Segment, answer, command_of, instant, segments
 from ingest.formats.names import Meaning, Readings, load_names, spelled
 from ingest.formats.place import Origin, Places
@@ -116,6 +116,11 @@ class Hj212Format:
                 with refusing:
                     columns.spend(40, refusing.gateway)
                     self._take(segment, parts, message, columns)
+
+    def adopt(self, before: Format) -> None:
+        """Go on waiting for the packets that another one waited for."""
+        if isinstance(before, Hj212Format):
+            self._packets, self._n_bytes = before._packets, before._n_bytes  # noqa: SLF001 - of its own kind
 
     def tick(self, columns: Columns, now: int) -> None:
         """Give up messages of which a packet has not come in time."""
@@ -274,18 +279,29 @@ def _take_items(cp: str, command: Command, time: str, readings: Readings) -> Non
     time : for readings before any; "" = they are rejected
     """
     period = PERIODS[command.cn]
-    pairs = list(_pairs(cp))
-    about = {(factor, kind): text for factor, kind, text in pairs if kind in _ABOUT}
-    for factor, kind, text in pairs:
-        if not kind:
-            time = text if factor == "DataTime" else time
-        elif kind not in _ABOUT:
-            readings.columns.spend(3, readings.gateway)
-            with Refusing(readings.columns, readings.gateway):
-                _take_item(
-                    f"{factor}-{kind}", text, about.get((factor, "SampleTime"), time), period=period,
-                    mark=about.get((factor, "Flag"), "N"), readings=readings,
-                )  # fmt: skip
+    for block in _blocks(_pairs(cp)):
+        about = {(factor, kind): text for factor, kind, text in block if kind in _ABOUT}
+        for factor, kind, text in block:
+            if not kind:
+                time = text if factor == "DataTime" else time
+            elif kind not in _ABOUT:
+                readings.columns.spend(3, readings.gateway)
+                with Refusing(readings.columns, readings.gateway):
+                    _take_item(
+                        f"{factor}-{kind}", text, about.get((factor, "SampleTime"), time), period=period,
+                        mark=about.get((factor, "Flag"), "N"), readings=readings,
+                    )  # fmt: skip
+
+
+def _blocks(pairs: Iterable[tuple[str, str, str]]) -> Iterator[list[tuple[str, str, str]]]:
+    """Yield the items of one instant after the other: a mark is about the value of its own instant."""
+    block: list[tuple[str, str, str]] = []
+    for pair in pairs:
+        if pair[:2] == ("DataTime", "") and block:
+            yield block
+            block = []
+        block.append(pair)
+    yield block
 
 
 def _take_item(name: str, text: str, time: str, *, period: str, mark: str, readings: Readings) -> None:
@@ -301,12 +317,22 @@ def _take_item(name: str, text: str, time: str, *, period: str, mark: str, readi
 
 
 def _pairs(cp: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (factor, kind, text) of `factor-kind=text`, kind "" where there is none."""
-    for item in re.split("[;,]", cp):
-        name, sign, text = item.partition("=")
-        factor, _, kind = name.strip().rpartition("-")
-        if sign:
-            yield (factor, kind, text.strip()) if factor else (kind, "", text.strip())
+    """Yield (factor, kind, text) of `factor-kind=text`, kind "" where there is none.
+
+    A piece without `=` behind a comma belongs to the value before it, which then is no number: 1,234.5
+    """
+    for group in cp.split(";"):
+        items: list[str] = []
+        for piece in group.split(","):
+            if "=" in piece or not piece.strip() or not items:
+                items.append(piece)
+            else:
+                items[-1] += "," + piece
+        for item in items:
+            name, sign, text = item.partition("=")
+            factor, _, kind = name.strip().rpartition("-")
+            if sign:
+                yield (factor, kind, text.strip()) if factor else (kind, "", text.strip())
 
 
 def _known_command(command: Command) -> None:

@@ -1,11 +1,12 @@
 """EMQX Neuron's uploads, docs/wire.md §7: `{"node", "group", "timestamp", …}` with one of
 
-values  {"tag": 123}                              errors {"tag": 2014}
-tags    [{"name": "tag", "value": 123} or {"name": "tag", "error": 2014}]
+values  {"tag": 123}                              errors {"tag": 2014}, or an array as of tags
+tags    [{"name": "tag", "value": 123, "type": 2} or {"name": "tag", "error": 2014}]
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from core.reject import Reason
@@ -17,6 +18,7 @@ from ingest.formats.place import Places
 from registry.catalog import Catalog
 
 DEFAULT = Feed("/neuron/{gateway}/upload", "neuron")
+_PARTS = ("values", "tags", "errors", "error_values")
 
 
 class NeuronFormat:
@@ -34,7 +36,7 @@ class NeuronFormat:
             body = parse_json(message.payload)
             if not isinstance(body, dict):
                 raise Refusal(Reason.BAD_SHAPE, f"{brief(body)}: expected an object")
-            if "values" not in body and "tags" not in body and "errors" not in body:
+            if not any(part in body for part in _PARTS):
                 columns.statuses += 1  # the state of a node, an answer to a command
                 return
             node = body.get("node")
@@ -48,17 +50,32 @@ class NeuronFormat:
 
 
 def _take(body: dict[str, Any], t: int, readings: Readings) -> None:
-    values, errors, tags = body.get("values", {}), body.get("errors", {}), body.get("tags", [])
-    if not isinstance(values, dict) or not isinstance(errors, dict) or not isinstance(tags, list):
-        raise Refusal(Reason.BAD_SHAPE, "expected values and errors as objects, tags as an array")
-    for name, raw in values.items():
-        readings.take(name, raw, t)
-    for name, code in errors.items():
-        readings.refuse(Reason.BAD_QUALITY, f"{brief(name)}: error {brief(code)}")
-    for tag in tags:
-        with Refusing(readings.columns, readings.gateway):
-            if not isinstance(tag, dict) or not isinstance(tag.get("name"), str):
-                raise Refusal(Reason.BAD_SHAPE, f'{brief(tag)}: expected {{"name": "tag", "value": number}}')
-            if tag.get("error"):
-                raise Refusal(Reason.BAD_QUALITY, f"{brief(tag['name'])}: error {brief(tag['error'])}")
-            readings.take(tag["name"], tag.get("value"), t)
+    """Take each tag once: a format of one's own may hold them as an object and as an array, errors too."""
+    taken: set[str] = set()
+    for part in _PARTS:
+        for tag in _tags(part, body.get(part)):
+            with Refusing(readings.columns, readings.gateway):
+                if not isinstance(tag, dict) or not isinstance(tag.get("name"), str):
+                    raise Refusal(
+                        Reason.BAD_SHAPE, f'{brief(tag)}: expected {{"name": "tag", "value": number}}'
+                    )
+                name = tag["name"]
+                if name in taken:
+                    readings.columns.spend(1, readings.gateway)
+                    continue
+                taken.add(name)
+                if tag.get("error"):
+                    raise Refusal(Reason.BAD_QUALITY, f"{brief(name)}: error {brief(tag['error'])}")
+                readings.take(name, tag.get("value"), t)
+
+
+def _tags(part: str, found: Any) -> Iterator[Any]:
+    """Yield the tags of a part of a message, {"name", and "value" or "error"}."""
+    if isinstance(found, dict):
+        kind = "value" if part == "values" else "error"
+        for name, raw in found.items():
+            yield {"name": name, kind: raw}
+    elif isinstance(found, list):
+        yield from found
+    elif found is not None:
+        raise Refusal(Reason.BAD_SHAPE, f"{part} = {brief(found)}: expected an object or an array")

@@ -172,6 +172,8 @@ def _take(
         readings.take(signal, record.get("vs", "data"), t)
     elif "v" in record or (base.value is not None and "s" not in record):
         readings.take(signal, _number(record.get("v", 0)) + (base.value or 0.0), t, unit=unit)
+    elif "s" not in record:
+        raise Refusal(Reason.BAD_SHAPE, f"{brief(signal)}: neither value nor sum")
     if "s" in record or (base.sum is not None and "v" in record):
         readings.take(signal + "_sum", _number(record.get("s", 0)) + (base.sum or 0.0), t)
 

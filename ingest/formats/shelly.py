@@ -12,14 +12,16 @@ Foreign names are paths without what counts: `em:0/a_current`, `emeters/0/power`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from core.batch import Quality
 from core.reject import Reason
 from ingest.columns import ABSENT, Columns, Message
 from ingest.feed import Feed
-from ingest.formats.contract import Refusal, Refusing, as_time, brief, parse_json
+from ingest.formats.body import parse_loose
+from ingest.formats.contract import Refusal, Refusing, as_time, brief
 from ingest.formats.names import Meaning, Readings, load_names
 from ingest.formats.place import Places
 from registry.catalog import Catalog
@@ -31,7 +33,7 @@ _PHASES = "abc"
 _GEN1 = {
     "power": ("active_power", "W"), "reactive_power": ("reactive_power", "var"), "voltage": ("voltage", "V"),
     "current": ("current", "A"), "pf": ("power_factor", ""), "total": ("active_energy", "Wh"),
-    "total_returned": ("returned_energy", "Wh"), "energy": ("active_energy", "Wh"),
+    "total_returned": ("returned_energy", "Wh"),
 }  # fmt: skip
 _GEN2 = {
     "current": ("current", "A"), "voltage": ("voltage", "V"), "act_power": ("active_power", "W"),
@@ -41,12 +43,22 @@ _GEN2 = {
     "total_act_ret": ("returned_energy", "Wh"), "aenergy/total": ("active_energy", "Wh"),
     "ret_aenergy/total": ("returned_energy", "Wh"),
 }  # fmt: skip
+# Sensors: path, signal and unit; what is hot inside of a switch has none.
+_SENSORS = {
+    "temperature:0/tC": ("temperature", "℃"), "temperature:100/tC": ("temperature", "℃"),
+    "humidity:0/rh": ("humidity", "%"), "humidity:100/rh": ("humidity", "%"),
+    "sensor/temperature": ("temperature", ""), "sensor/humidity": ("humidity", "%"),
+}  # fmt: skip
+# What a component reports when its values are none; other errors (too hot, no load) leave them right.
+_UNREAD = ("power_meter_failure", "out_of_range", "read")
+_NO_READINGS = frozenset(("online", "announce", "command", "set", "input_event"))
+_TOPIC = re.compile(r"(?:^|/)(?:status/(?P<component>[a-z0-9_]+(?::\d+)?)|events/rpc|rpc|debug/.*)$")
 # Parts of a status that describe the device and not what it measures.
 _SYSTEM = frozenset((
     "ble", "cloud", "eth", "modbus", "mqtt", "sys", "wifi", "ws", "wifi_sta", "actions_stats", "update", "unixtime",
     "serial", "has_update", "cfg_changed_cnt", "fs_mounted", "v_data", "ct_calst", "uptime", "ts", "id", "time", "mac",
     "ram_total", "ram_free", "fs_size", "fs_free", "timer_started", "timer_duration", "timer_remaining", "has_timer",
-    "is_valid", "user_calibrated_phase", "minute_ts", "by_minute", "errors", "mismatch", "data",
+    "is_valid", "user_calibrated_phase", "new_fw", "timestamp", "minute_ts", "by_minute", "errors", "mismatch", "data",
 ))  # fmt: skip
 MOST_DEPTH = 6
 
@@ -62,58 +74,81 @@ class ShellyFormat:
         """Put what the open message says into the columns."""
         self.places.follow(catalog)
         parts = self.feed.parts(message.topic)
-        levels = message.topic.split("/")
-        at = levels.index(parts["device"]) if parts["device"] in levels else -1
-        path = "/".join(levels[at + 1 :])
+        path = _path(message.topic, parts["device"])
+        before = columns.so_far
         with Refusing(columns, self.places.owner(parts["gateway"])):
-            if path in ("online", "announce", "info") or path.endswith(("command", "/set")):
-                columns.statuses += 1
-                return
-            if not message.payload.lstrip().startswith((b"{", b"[")):
-                origin = self.places.find(parts["gateway"], parts["device"])
-                readings = origin.readings(columns)
-                readings.take(_plural(path), _scalar(message.payload))
-                readings.close()
-                return
-            self._take(parse_json(message.payload), path, parts, columns)
+            if not _NO_READINGS.isdisjoint(path.split("/")) or parts["device"] == "announce":
+                pass
+            elif message.payload.lstrip().startswith((b"{", b"[")):
+                self._take(parse_loose(message.payload), path, parts, columns)
+            else:
+                self._take_one(path, _scalar(message.payload), parts, columns)
+        if columns.so_far == before:
+            columns.statuses += 1
+
+    def _take_one(self, path: str, raw: Any, parts: dict[str, str], columns: Columns) -> None:
+        readings = self.places.find(parts["gateway"], parts["device"]).readings(columns)
+        readings.take(_plural(path), raw)
+        readings.close()
 
     def _take(self, body: Any, path: str, parts: dict[str, str], columns: Columns) -> None:
         if not isinstance(body, dict):
             raise Refusal(Reason.BAD_SHAPE, f"{brief(body)}: expected an object")
         source = body.get("src")
         device = parts["device"] or (source if isinstance(source, str) else "")
-        prefix = path.removeprefix("status/") + "/" if path.startswith("status/") else ""
-        if "method" in body or "result" in body or "params" in body:
-            status = body.get("params", body.get("result"))
-            if body.get("method") not in (None, "NotifyStatus", "NotifyFullStatus"):
-                columns.statuses += 1
+        status: Any = body
+        prefix = f"{path}/" if ":" in path else ""
+        if "method" in body or "result" in body or "params" in body or "error" in body:
+            if body.get("method") not in (None, "NotifyStatus", "NotifyFullStatus") or "error" in body:
                 return
-        else:
-            status = body
+            status, prefix = body.get("params", body.get("result")), ""
         if not isinstance(status, dict):
             raise Refusal(Reason.BAD_SHAPE, f"{brief(body)}: holds no status")
+        leaves = _leaves(status, prefix)
+        first = next(leaves, None)
+        if first is None:
+            return
         origin = self.places.find(parts["gateway"], device or _mac(status))
         with Refusing(columns, origin.gateway):
             readings, t = origin.readings(columns), _time(status)
-            _take_status(status, prefix, t, readings=readings)
+            _take_leaves(chain([first], leaves), t, readings=readings)
             readings.close()
+
+
+def _path(topic: str, device: str) -> str:
+    """Return what a topic says behind the device: `emeter/0/power`, `switch:0`, "" for a whole status."""
+    if match := _TOPIC.search(topic):
+        return match["component"] or ""
+    levels = topic.split("/")
+    at = levels.index(device) if device in levels else 1 if levels[0] == "shellies" else -1
+    return "/".join(levels[at + 1 :])
 
 
 def assume(name: str) -> Meaning | None:
     """Return what a path means where no table says so."""
     component, _, rest = name.partition("/")
     kind, _, number = component.partition(":")
-    if component in ("emeters", "meters"):
+    if component == "meters":
+        return _METERS.get(rest)
+    if component == "emeters":
         number, _, what = rest.partition("/")
         if what in _GEN1 and number.isdigit() and int(number) < len(_PHASES):
             signal, unit = _GEN1[what]
             return Meaning(f"{signal}_{_PHASES[int(number)]}", unit=unit)
-        return None
+        return Meaning(unit="Wmin") if what == "energy" else None  # since it was started, beside the total
     if component == "relays" or (component == "relay" and rest.isdigit()):
         return Meaning(words=_WORDS)
+    if name in _SENSORS:
+        return Meaning(_SENSORS[name][0], unit=_SENSORS[name][1])
+    if number not in ("", "0"):
+        return None  # another circuit than the first: what it is must be said
     if kind in ("em", "em1", "emdata", "em1data", "switch", "pm1", "cover", "light") and rest:
         return _second(kind, rest)
-    return Meaning("active_power", unit="W") if name == "total_power" else None
+    return Meaning("active_power", unit="W") if name == "total_power" else _second("", name)
+
+
+# Of a plug with one meter: power in W, and energy in watt-minutes.
+_METERS = {"0/power": Meaning("active_power", unit="W"), "0/total": Meaning("active_energy", unit="Wmin")}
 
 
 def _second(kind: str, rest: str) -> Meaning | None:
@@ -132,8 +167,8 @@ def _second(kind: str, rest: str) -> Meaning | None:
     return None
 
 
-def _take_status(status: dict[str, Any], prefix: str, t: int, *, readings: Readings) -> None:
-    for name, raw, valid in _leaves(status, prefix):
+def _take_leaves(leaves: Iterable[tuple[str, Any, bool]], t: int, *, readings: Readings) -> None:
+    for name, raw, valid in leaves:
         if raw is None:
             readings.columns.spend(1, readings.gateway)
             continue
@@ -148,7 +183,10 @@ def _leaves(
         node = {str(place): one for place, one in enumerate(node[:64]) if isinstance(one, dict)}
     if not isinstance(node, dict) or depth > MOST_DEPTH:
         return
-    valid = valid and node.get("is_valid") is not False
+    valid = valid and node.get("is_valid") is not False and not _failed(node.get("errors"))
+    failed = [
+        key.removesuffix("errors") for key, errors in node.items() if key[1:] == "_errors" and _failed(errors)
+    ]
     for key, value in node.items():
         if key in _SYSTEM:
             continue
@@ -156,7 +194,14 @@ def _leaves(
             yield prefix, None, valid
             yield from _leaves(value, f"{prefix}{key}/", valid=valid, depth=depth + 1)
         elif isinstance(value, bool | int | float):
-            yield f"{prefix}{key}", value, valid
+            yield f"{prefix}{key}", value, isinstance(value, bool) or (valid and key[:2] not in failed)
+
+
+def _failed(errors: Any) -> bool:
+    """Whether a component says that it could not measure."""
+    return isinstance(errors, list) and any(
+        isinstance(one, str) and one.startswith(_UNREAD) for one in errors[:16]
+    )
 
 
 def _time(status: dict[str, Any]) -> int:
@@ -182,6 +227,8 @@ def _mac(status: dict[str, Any]) -> str:
 def _plural(path: str) -> str:
     """Return a topic of generation 1 as the path of the same value in a status: emeter/0/power → emeters/0/power."""
     head, _, rest = path.partition("/")
+    if head == "relay" and rest.endswith(("/power", "/energy")):
+        return f"meters/{rest}".replace("/energy", "/total")
     return f"{head}s/{rest}" if head in ("emeter", "meter") else path
 
 
@@ -189,4 +236,4 @@ def _scalar(payload: bytes) -> Any:
     if _NUMBER.fullmatch(payload):
         return float(payload)
     text = payload[:40].decode("utf-8", "replace").strip()
-    return _WORDS.get(text, text)
+    return None if text == "null" else _WORDS.get(text, text)

@@ -19,9 +19,10 @@ from msgspec.json import Decoder
 from core.reject import Reason
 from ingest.columns import ABSENT, Columns, Message
 from ingest.feed import Feed
-from ingest.formats.contract import Refusal, Refusing, as_time, brief, parse_json, some
+from ingest.formats.contract import Refusal, Refusing, brief, parse_json, some
 from ingest.formats.names import MOST_CACHED, Channels, load_names
 from ingest.formats.place import Origin, Places
+from ingest.formats.when import as_instant
 from ingest.instant import LARGEST
 from registry.catalog import Catalog
 
@@ -152,7 +153,7 @@ def _take_entries(entries: Iterable[Any], origin: Origin, columns: Columns) -> N
             values, ts = entry.get("values", entry), entry.get("ts") if "values" in entry else None
             if not isinstance(values, dict):
                 raise Refusal(Reason.BAD_SHAPE, f"values = {brief(values)}: expected an object")
-            t = ABSENT if ts is None else as_time(ts)
+            t = ABSENT if ts is None else as_instant(ts, origin.zone, ("epoch",))
             for signal, raw in values.items():
                 with refusing:
                     _take_value(signal, raw, t, origin, columns)

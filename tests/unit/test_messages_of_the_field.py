@@ -1,0 +1,409 @@
+"""Messages as public documentation and public code print them, and what a person reads in them.
+
+Each is short and written out here, with where it is from; what is expected was written from the raw text by hand, not
+from our decoder's output.  Values by (device, signal); a `?` behind a signal: its reading is not good.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.decoding import Captured, Reading, Wish
+
+NOW = 1_795_222_800_000_000_000  # 2026-11-21 09:00:00 in China
+CHINA = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a message shows, the message, and what a person reads in it.
+
+    time : local, of all its readings; "" = they have none, so it is that of arrival
+    """
+
+    shows: str
+    topic: str
+    raw: str
+    values: dict = field(default_factory=dict)
+    time: str = ""
+    refused: tuple = ()
+    device: str = ""
+
+
+def ns(text):
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=CHINA)
+    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
+
+
+def read(raw, topic, **wish):
+    """Return ({(device, signal): value}, times, reasons); a signal that comes twice is listed twice."""
+    payload = raw if isinstance(raw, bytes) else raw.encode()
+    result = Reading(Wish(**wish)).read(Captured("it", topic, payload), NOW)
+    values = {
+        (row["device"], row["signal"] + ("" if row["quality"] == "good" else "?")): row["value"]
+        for row in result["rows"]
+    }
+    assert len(values) == len(result["rows"]), "two readings under one name"
+    return values, {row["t_ns"] for row in result["rows"]}, [reject["reason"] for reject in result["rejects"]]
+
+
+def check(case, **wish):
+    values, times, reasons = read(case.raw, case.topic, **wish)
+    expected = {
+        (key if isinstance(key, tuple) else (case.device, key)): one for key, one in case.values.items()
+    }
+    assert values == expected
+    assert times <= {ns(case.time) if case.time else NOW}
+    assert reasons == list(case.refused)
+
+
+def named(cases):
+    return [pytest.param(case, id=case.shows) for case in cases]
+
+
+# ── Tasmota ──────────────────────────────────────────────────────────────────
+TASMOTA = [
+    # github.com/ferrets6/wattson, a capture of a Sonoff Dual
+    Case(
+        "two circuits of one voltage", "tele/tasmota/SENSOR",
+        '{"Time":"2026-09-18T11:19:21","ENERGY":{"TotalStartTime":"2026-09-16T00:00:00","Total":[2.813,0.254],'
+        '"Power":[52,5],"ApparentPower":[66,10],"ReactivePower":[40,9],"Factor":[0.79,0.50],"Voltage":235,'
+        '"Current":[0.278,0.044],"BL09XX":{"Temperature":46.5}}}',
+        {"active_energy_a": 2.813, "active_energy_b": 0.254, "active_power_a": 52, "active_power_b": 5,
+         "apparent_power_a": 66, "apparent_power_b": 10, "reactive_power_a": 40, "reactive_power_b": 9,
+         "power_factor_a": 0.79, "power_factor_b": 0.5, "voltage_a": 235, "current_a": 0.278, "current_b": 0.044,
+         "ENERGY/BL09XX/Temperature": 46.5},
+        "2026-09-18T11:19:21", device="tasmota",
+    ),
+    # home-assistant.io, Sonoff TH10 of 2017: numbers are texts
+    Case(
+        "numbers sent as texts by old versions", "stat/sonoff/STATUS10",
+        '{"StatusSNS":{"Time":"2017-02-11T18:06:05", "DHT":{"Temperature":"21.8", "Humidity":"48.0"}}}',
+        {"DHT/Temperature": 21.8, "DHT/Humidity": 48}, "2017-02-11T18:06:05", device="sonoff",
+    ),
+    # github.com/NicolasBernaerts/tasmota, teleinfo
+    Case(
+        "a French meter: texts that are numbers, and others", "compteur/tele/SENSOR",
+        '{"Time":"2021-03-13T09:20:30","TIC":{"ADCO":"061964xxxxxx","OPTARIF":"BASE","BASE":"007970903","PTEC":"TH..",'
+        '"IINST":"003","PAPP":"00780","PHASE":1}}',
+        {"TIC/BASE": 7970903, "TIC/IINST": 3, "TIC/PAPP": 780, "TIC/PHASE": 1}, "2021-03-13T09:20:30",
+        device="compteur",
+    ),
+    # github.com/arendst/Tasmota, docs Zigbee, SetOption83
+    Case(
+        "a Zigbee bridge speaks for devices of their own", "tele/bridge/SENSOR",
+        '{"ZbReceived":{"THERMO1":{"Device":"0x5480","Name":"THERMO1","Temperature":20.9,"Endpoint":1,"LinkQuality":76},'
+        '"0x329F":{"Device":"0x329F","Humidity":69.45,"Endpoint":1,"LinkQuality":92}}}',
+        {("THERMO1", "Temperature"): 20.9, ("THERMO1", "LinkQuality"): 76, ("0x329F", "Humidity"): 69.45,
+         ("0x329F", "LinkQuality"): 92},
+    ),
+    # tasmota.github.io/docs/Zigbee, Aqara cube
+    Case(
+        "what a Zigbee bridge heard as a result", "tele/bridge/RESULT",
+        '{"ZbReceived":{"0x128F":{"AqaraVibrationMode":"tilt","AqaraVibrationsOrAngle":162,"AqaraAngles":[-78,0,11],'
+        '"LinkQuality":158}}}',
+        {"AqaraVibrationsOrAngle": 162, "AqaraAngles/0": -78, "AqaraAngles/1": 0, "AqaraAngles/2": 11,
+         "LinkQuality": 158}, device="0x128F",
+    ),
+    # tasmota.github.io/docs/MQTT
+    Case(
+        "the state of a plug, not of its radio and memory", "tele/shellyB/STATE",
+        '{"Time":"2020-08-30T10:14:45","Uptime":"48T19:42:51","UptimeSec":4217571,"Heap":14,"SleepMode":"Dynamic",'
+        '"Sleep":50,"LoadAvg":19,"MqttCount":3,"POWER1":"OFF","POWER2":"ON","Wifi":{"AP":1,"RSSI":42}}',
+        {"POWER1": 0, "POWER2": 1}, "2020-08-30T10:14:45", device="shellyB",
+    ),
+    Case("a plug was switched: the result", "stat/plug/RESULT", '{"POWER":"ON"}', {"POWER": 1}, device="plug"),
+    Case("a plug was switched: the bare word", "stat/plug/POWER1", "OFF", {"POWER1": 0}, device="plug"),
+    Case("a setting that was asked for is no reading", "stat/plug/RESULT", '{"TelePeriod":300}'),
+    Case("limits are no readings", "tele/pow/MARGINS", '{"Time":"2020-04-23T10:15:00","PowerLow":100}'),
+    Case("connected is no reading", "tele/pow/LWT", "Online"),
+    Case(
+        "no sensor answers: nothing to read, and nothing wrong", "tele/th/SENSOR",
+        '{"Time":"2021-01-01T12:00:00","AM2301":{"Temperature":null,"Humidity":null},"TempUnit":"C"}',
+    ),
+    # github.com/arendst/Tasmota/issues, printed by older versions
+    Case(
+        "nan as C prints it spoils one value only", "tele/th/SENSOR",
+        '{"Time":"2021-01-01T12:00:00","DHT22":{"Temperature":nan,"Humidity":43.9}}',
+        {"DHT22/Humidity": 43.9}, "2021-01-01T12:00:00", ("not_a_number",), device="th",
+    ),
+    # tasmota.github.io/docs/Commands: SetOption52, Status 0
+    Case(
+        "an offset from UTC in the time", "tele/air/SENSOR",
+        '{"Time":"2021-01-01T12:00:00+01:00","PMS5003":{"PM1":6,"PM2.5":8,"PM10":9}}',
+        {"PMS5003/PM1": 6, "PMS5003/PM2.5": 8, "PMS5003/PM10": 9}, "2021-01-01T12:00:00+01:00", device="air",
+    ),
+    Case(
+        "all of its status in one message", "stat/ns/STATUS0",
+        '{"Status":{"Module":0,"Power":1},"StatusFWR":{"Version":"14.4.1"},"StatusSNS":{"Time":"2025-02-19T10:30:57",'
+        '"ANALOG":{"Temperature1":-3.2},"TempUnit":"C"},"StatusSTS":{"Time":"2025-02-19T10:30:57","POWER1":"OFF"}}',
+        {"ANALOG/Temperature1": -3.2, "POWER1": 0}, "2025-02-19T10:30:57", device="ns",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", named(TASMOTA))
+def test_tasmota(case):
+    check(case, form="tasmota")
+
+
+# ── Shelly: shelly-api-docs.shelly.cloud, generations 1 and 2 ────────────────
+_EM = "shellypro3em-ec6260890b50"
+SHELLY = [
+    Case("power of a phase", "shellies/em3/emeter/1/power", "52.51", {"active_power_b": 52.51}, device="em3"),
+    Case("energy of a phase in Wh", "shellies/em3/emeter/0/total", "1686297.2", {"active_energy_a": 1686297.2}, device="em3"),
+    Case(
+        "watt-minutes since it was started are not its energy", "shellies/em3/emeter/0/energy", "1260",
+        {"emeters/0/energy": 1260}, device="em3",
+    ),
+    Case("power of a plug", "shellies/plug/relay/0/power", "37.45", {"active_power": 37.45}, device="plug"),
+    Case("a relay that is on", "shellies/plug/relay/0", "on", {"relay/0": 1}, device="plug"),
+    Case("a sensor without a value", "shellies/ht/sensor/temperature", "null"),
+    Case("a sensor's value that is none", "shellies/ht/sensor/temperature", "nan", refused=("not_a_number",)),
+    Case("announcements are no readings", "shellies/announce", '{"id":"shelly1-041234","mac":"A4CF12041234","new_fw":false}'),
+    Case("a button is an event", "shellies/shelly1/input_event/0", '{"event":"S","event_cnt":2}'),
+    Case(
+        "its whole status on the topic info", "shellies/em/info",
+        '{"unixtime":1709223219,"mac":"3494547B94EE","relays":[{"ison":true,"is_valid":true}],"meters":[{"power":51.08,'
+        '"is_valid":true,"timestamp":1709223219,"counters":[51.1,50.9,51.0],"total":7210}]}',
+        {"relays/0/ison": 1, "active_power": 51.08, "active_energy": 7210},
+        "2024-03-01T00:13:39", device="em",
+    ),
+    Case(
+        "two circuits do not become one", f"{_EM}/events/rpc",
+        '{"src":"pro","dst":"pro/events","method":"NotifyStatus","params":{"ts":1700000000.5,"em1:0":{"id":0,'
+        '"act_power":120.4,"voltage":233.9},"em1:1":{"id":1,"act_power":20.4,"voltage":233.8}}}',
+        {"active_power": 120.4, "voltage_a": 233.9, "em1:1/act_power": 20.4, "em1:1/voltage": 233.8},
+        "2023-11-15T06:13:20.5", device=_EM,
+    ),
+    Case(
+        "a component on its own topic", "plus1pm/status/switch:0",
+        '{"id":0,"source":"init","output":true,"apower":8.9,"voltage":237.5,"freq":50.0,"current":0.033,"pf":0.91,'
+        '"aenergy":{"total":6.532,"by_minute":[45.199,47.141,88.397],"minute_ts":1626935779},"temperature":{"tC":23.5}}',
+        {"switch:0/output": 1, "active_power": 8.9, "voltage_a": 237.5, "frequency": 50, "current_a": 0.033,
+         "power_factor": 0.91, "active_energy": 6.532, "switch:0/temperature/tC": 23.5}, device="plus1pm",
+    ),
+    Case("a sensor at the add-on", "plus1/status/temperature:100", '{"id":100,"tC":22.5,"tF":72.5}',
+         {"temperature": 22.5, "temperature:100/tF": 72.5}, device="plus1"),
+    Case(
+        "a meter that fails says so", "em/status/em:0",
+        '{"id":0,"a_current":0.027,"a_errors":["power_meter_failure"],"b_current":1.5,"total_act_power":20.0}',
+        {"current_a?": 0.027, "current_b": 1.5, "active_power": 20}, device="em",
+    ),
+    Case("an error is no status", "me/rpc", '{"id":1,"src":"d","dst":"me","error":{"code":404,"message":"No handler"}}'),
+    Case("an event is no status", "d/events/rpc",
+         '{"src":"d","method":"NotifyEvent","params":{"ts":1736605194.11,"events":[{"component":"input:0","id":0,"event":"single_push"}]}}'),
+    Case("a cloud that was lost is no reading", "d/events/rpc",
+         '{"src":"d","method":"NotifyStatus","params":{"ts":1736604020.06,"cloud":{"connected":true}}}'),
+    # github.com/asnowfix/home-automation, a capture
+    Case(
+        "a switch that changed", "shelly1minig3-54320464a1d0/events/rpc",
+        '{"src":"shelly1minig3-54320464a1d0","dst":"shelly1minig3-54320464a1d0/events","method":"NotifyStatus","params":'
+        '{"ts":1736603810.49,"switch:0":{"id":0,"output":false,"source":"HTTP_in"}}}',
+        {"switch:0/output": 0}, "2025-01-11T21:56:50.49", device="shelly1minig3-54320464a1d0",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", named(SHELLY))
+def test_shelly(case):
+    check(case, form="shelly")
+
+
+# ── Neuron: docs.emqx.com, upstream and downstream data format ───────────────
+NEURON = [
+    Case(
+        "values and errors as objects", "/neuron/mqtt/modbus/grp",
+        '{"timestamp":1650006388943,"node":"modbus","group":"grp","values":{"tag0":123},"errors":{"tag1":2014},"metas":{}}',
+        {"tag0": 123}, "2022-04-15T15:06:28.943", ("bad_quality",), "modbus",
+    ),
+    Case(
+        "tags with their types", "/neuron/mqtt",
+        '{"timestamp":1647497389075,"node":"modbus","group":"grp","tags":[{"name":"tag_boolean","value":true,"type":1},'
+        '{"name":"tag_int32_","value":123,"type":2},{"name":"tag_float","value":1.23,"type":3},'
+        '{"name":"tag_string","value":"abcd","type":4}]}',
+        {"tag_boolean": 1, "tag_int32_": 123, "tag_float": 1.23}, "2022-03-17T14:09:49.075", ("not_a_number",), "modbus",
+    ),
+    Case(
+        "all of it twice, as a format of one's own may have it", "/neuron/mqtt",
+        '{"timestamp":1650006388943,"node":"modbus","group":"group","tags":[{"name":"tag0","value":123},'
+        '{"name":"tag1","value":false}],"values":{"tag0":123,"tag1":false},"static_tags":[{"name":"static_tag1","value":456}],'
+        '"static_tag_values":{"static_tag1":456},"errors":[{"name":"tag2","error":2014}],"error_values":{"tag2":2014}}',
+        {"tag0": 123, "tag1": 0}, "2022-04-15T15:06:28.943", ("bad_quality",), "modbus",
+    ),
+    Case("the state of its nodes", "/neuron/x/state/update",
+         '{"timestamp":1658134132237,"states":[{"node":"modbus-tcp","link":1,"running":3}]}'),
+    Case("an answer to a command", "/neuron/x/write/resp", '{"uuid":"cd32be1b-c8b1-3257-94af-77f847b1ed3e","error":0}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", named(NEURON))
+def test_neuron(case):
+    check(case, form="neuron")
+
+
+# ── HJ 212: frames printed in public code ────────────────────────────────────
+def frame(data):
+    """Return a data segment of the table in its frame: length and CRC by the standard's own loop."""
+    body, r = data.encode(), 0xFFFF
+    for byte in body:
+        r = (r >> 8) ^ byte
+        for _ in range(8):
+            r = (r >> 1) ^ (0xA001 if r & 1 else 0)
+    return f"##{len(body):04d}{data}{r:04X}\r\n"
+
+
+_HEAD = "QN=20261121090000123;ST=31;CN=2011;PW=123456;MN=M1;Flag=4;CP=&&DataTime=20261121090000;"
+HJ212 = [
+    # tests of iot-fast, Java
+    Case(
+        "samples that are older than the message", "hj212/gw/up",
+        "##0457QN=20210320163101890;ST=32;CN=2011;PW=123456;MN=81733553213013;Flag=4;CP=&&DataTime=20210320013400;"
+        "w00000-Rtd=181.682,w00000-Flag=N;w21001-SampleTime=20210320005400,w21001-Rtd=45.160,w21001-Flag=N;"
+        "w21011-SampleTime=20210320013400,w21011-Rtd=1.970,w21011-Flag=N;w21003-SampleTime=20210320013400,"
+        "w21003-Rtd=53.131,w21003-Flag=N;w01018-SampleTime=20210320013400,w01018-Rtd=194.200,w01018-Flag=N;"
+        "w01001-SampleTime=20210320013406,w01001-Rtd=7.496,w01001-Flag=N&&6E80\r\n",
+        {"w00000": 181.682, "w21001": 45.16, "w21011": 1.97, "w21003": 53.131, "w01018": 194.2, "w01001": 7.496},
+        "2021-03-20T01:34:00", device="81733553213013",
+    ),
+    # a test of a gateway in Go: running states of equipment beside a factor
+    Case(
+        "states of equipment", "hj212/gw/up",
+        "##0158QN=20180531225849000;ST=31;CN=2011;PW=123456;MN=010000A8900016F018010001;Flag=5;CP=&&"
+        "DataTime=20180531225849;a34041-Rtd=0.00,a34041-Flag=N;SB7-RS=2;SB8-RS=2&&9181\r\n",
+        {"a34041": 0, "SB7-RS": 2, "SB8-RS": 2}, "2018-05-31T22:58:49", device="010000A8900016F018010001",
+    ),
+    # an example client in C#
+    Case(
+        "means of an hour", "hj212/gw/up",
+        "##0285QN=20190925181031464;ST=22;CN=2061;PW=BF470F88957588DE902D1A52;MN=Z13401000010301;Flag=5;CP=&&"
+        "DataTime=20190924220000;a34006-Avg=2.69700,a34006-Flag=N;a34007-Avg=7.96600,a34007-Flag=N;a34048-Avg=3.30600,"
+        "a34048-Flag=N;a34047-Avg=7.35700,a34047-Flag=N;a34049-Avg=10.66300,a34049-Flag=N&&C181\r\n",
+        {"a34006-Avg@hour": 2.697, "a34007-Avg@hour": 7.966, "a34048-Avg@hour": 3.306, "a34047-Avg@hour": 7.357,
+         "a34049-Avg@hour": 10.663}, "2019-09-24T22:00:00", device="Z13401000010301",
+    ),
+    # a receiver in PHP: 2005, no QN and no Flag
+    Case(
+        "an old sewage station", "hj212/gw/up",
+        "##0149ST=32;CN=2011;PW=123456;MN=12091200160055;CP=&&DataTime=20150430135830;B01-Rtd=880.17,B01-Flag=N;"
+        "011-Rtd=999.99,011-Flag=N;060-Rtd=30.18,060-Flag=N&&F881",
+        {"B01": 880.17, "011": 999.99, "060": 30.18}, "2015-04-30T13:58:30", device="12091200160055",
+    ),
+    # a test in Rust: 151 bytes, CRC 4400
+    Case(
+        "a made-up length and CRC", "hj212/gw/up",
+        "##0200ST=31;CN=2061;PW=123456;MN=AIR001;Flag=4;CP=&&DataTime=20230601130000;a34004-Avg=35.2;a34002-Avg=68.5;"
+        "a21026-Avg=12.3;a01001-Avg=28.5;a01002-Avg=65.0&&FFFF", refused=("bad_length",),
+    ),
+    # a converter in C: 451 bytes said to be 426
+    Case(
+        "a length from before somebody added a factor", "hj212/gw/up",
+        "##0426ST=32;CN=2011;PW=123456;MN=888888800000020123456781;CP=&&DataTime=20190630105200;LD4-Rtd=99.23,LD4-Flag=N&&9d41",
+        refused=("bad_length",),
+    ),
+    # an Android client: CP=& with one ampersand
+    Case("a frame without CP=&&", "hj212/gw/up",
+         "QN=20240101000000000;ST=51;CN=2051;PW=123456;MN=A1;CP=&DataTime=20240101000000;a34001-Avg=1&&",
+         refused=("bad_shape",)),
+    Case("numbers without a leading zero, and below zero", "hj212/gw/up",
+         frame(_HEAD + "a34013-Rtd=.5,a34013-Flag=N;a01001-Rtd=-.5,a01001-Flag=N&&"),
+         {"dust_concentration": 0.5, "ambient_temperature": -0.5}, "2026-11-21T09:00:00", device="M1"),
+    Case("a comma for thousands is no number, and not 1", "hj212/gw/up",
+         frame(_HEAD + "a34013-Rtd=1,234.5,a34013-Flag=N;LA-Rtd=51.2&&"), {"noise_level": 51.2}, "2026-11-21T09:00:00",
+         ("not_a_number",), "M1"),
+    Case("values that a fault left empty", "hj212/gw/up",
+         frame(_HEAD + "a34013-Rtd=,a34013-Flag=B;a34004-Rtd=--,a34004-Flag=D;LA-Rtd=51.2&&"), {"noise_level": 51.2},
+         "2026-11-21T09:00:00", ("not_a_number", "not_a_number"), "M1"),
+    Case("a mark that the standard does not have, and an equipment's mark", "hj212/gw/up",
+         frame(_HEAD + "a34013-Rtd=12.6,a34013-Flag=P,a34013-EFlag=0001&&"), {"dust_concentration?": 12.6},
+         "2026-11-21T09:00:00", device="M1"),
+    Case("spaces", "hj212/gw/up",
+         frame(_HEAD.replace("&&D", "&& D") + " a34013-Rtd = 12.6, a34013-Flag=N &&"), {"dust_concentration": 12.6},
+         "2026-11-21T09:00:00", device="M1"),
+    Case("a factor with a Chinese name", "hj212/gw/up", frame(_HEAD + "粉尘-Rtd=12.6,粉尘-Flag=N&&"), {"粉尘": 12.6},
+         "2026-11-21T09:00:00", device="M1"),
+    Case("converted to standard oxygen", "hj212/gw/up",
+         frame(_HEAD + "a34013-Rtd=12.6,a34013-ZsRtd=13.1,a34013-Flag=N&&"),
+         {"dust_concentration": 12.6, "dust_concentration_zs_rtd": 13.1}, "2026-11-21T09:00:00", device="M1"),
+    Case("data without a time", "hj212/gw/up", frame(_HEAD.replace("DataTime=20261121090000;", "") + "a34013-Rtd=1&&"),
+         refused=("bad_time",)),
+    Case("a month that there is not", "hj212/gw/up", frame(_HEAD.replace("=20261121090000;", "=20261321090000;") + "a34013-Rtd=1&&"),
+         refused=("bad_time",)),
+    Case("the answer to a command", "hj212/gw/up", frame("QN=20261121090000123;ST=91;CN=9012;PW=123456;MN=M1;Flag=4;CP=&&ExeRtn=1&&")),
+    Case("a line of the log", "hj212/gw/up", frame(_HEAD.replace("2011", "3020") + "PolId=w00000,i11001-Info=//清洗管路//&&")),
+    Case("an alarm", "hj212/gw/up",
+         frame("QN=20261121090000123;ST=31;CN=2072;PW=1;MN=M1;Flag=4;CP=&&AlarmTime=20261121090000;a34013-Ala=15.2,AlarmType=1&&")),
+    Case("a heartbeat", "hj212/gw/up", frame("QN=20261121090000123;ST=91;CN=9015;PW=123456;MN=M1;Flag=4;CP=&&&&")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", named(HJ212))
+def test_hj212(case):
+    if "samples" in case.shows:  # two of its six have times of their own
+        values, times, reasons = read(case.raw, case.topic, form="hj212")
+        assert values == {(case.device, key): one for key, one in case.values.items()}
+        assert times == {ns(f"2021-03-20T{clock}") for clock in ("01:34:00", "00:54:00", "01:34:06")}
+        assert reasons == []
+    else:
+        check(case, form="hj212")
+
+
+def test_a_mark_of_hj212_is_about_the_value_of_its_own_instant():
+    cp = "a34013-Avg=1,a34013-Flag=N;DataTime=20261121090100;a34013-Avg=2,a34013-Flag=D&&"
+    result = Reading(Wish(form="hj212")).read(
+        Captured("it", "hj212/gw/up", frame(_HEAD.replace("2011", "2051") + cp).encode()), NOW
+    )
+    assert [(row["value"], row["quality"]) for row in result["rows"]] == [(1, "good"), (2, "bad")]
+
+
+# ── ThingsBoard: thingsboard.io/docs/reference/mqtt-api and gateway-mqtt-api ──
+THINGSBOARD = [
+    Case("values of many kinds", "v1/devices/me/telemetry",
+         '{"stringKey":"value1","booleanKey":true,"doubleKey":42.0,"longKey":73,"jsonKey":{"someNumber":42}}',
+         {"booleanKey": 1, "doubleKey": 42, "longKey": 73}, refused=("not_a_number", "not_a_number")),
+    Case("an instant of its own", "v1/devices/me/telemetry", '{"ts":1451649600512,"values":{"key2":42}}', {"key2": 42},
+         "2016-01-01T20:00:00.512"),
+    Case("an instant as a text", "v1/gateway/telemetry", '{"Device A":[{"ts":"1483228800000","values":{"t":1}}]}',
+         {"t": 1}, "2017-01-01T08:00:00", device="Device A"),
+    Case("attributes", "v1/gateway/attributes", '{"Device A":{"attribute1":"value1","attribute2":42}}'),
+    Case("a device that connects", "v1/gateway/connect", '{"device":"Device A"}'),
+    Case("an answer", "v1/gateway/rpc", '{"device":"Device A","id":1,"data":{"success":true}}'),
+    Case("a claim", "v1/gateway/claim", '{"Device A":{"secretKey":"v","durationMs":60000}}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", named(THINGSBOARD))
+def test_thingsboard(case):
+    check(case, form="thingsboard")
+
+
+# ── SenML: RFC 8428 and its drafts ───────────────────────────────────────────
+_MAC = "urn:dev:mac:0024befffe804ff1"
+SENML = [
+    Case("units, a sum, a boolean and a text", "senml/gw",
+         f'[{{"bn":"{_MAC}:","bt":1795222800,"bu":"W","bver":5,"n":"power","v":1500.5}},{{"n":"energy","u":"Wh","s":120.5}},'
+         '{"n":"door","vb":false},{"n":"room","vs":"Machine Room"}]',
+         {"power": 1500.5, "energy_sum": 120.5, "door": 0}, "2026-11-21T09:00:00", ("not_a_number",), _MAC),
+    Case("a version that is not out yet", "senml/gw", '[{"bver":11,"n":"x","v":1}]', refused=("bad_shape",)),
+    Case("a label that must be understood", "senml/gw", '[{"bn":"d:","n":"x","v":1,"foo_":1}]', refused=("bad_shape",)),
+    Case("the form of old drafts", "senml/gw", '{"e":[{"n":"voltage","v":120.1,"u":"V"}],"bn":"urn:dev:mac:1/"}',
+         refused=("bad_shape",)),
+    Case("records without a value", "senml/gw", '[{"bn":"d1/","n":"x","v":2},{"n":"y","v":null},{"n":"z"}]', {"x": 2},
+         refused=("not_a_number", "bad_shape"), device="d1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", named(SENML))
+def test_senml(case):
+    check(case, form="senml")
+
+
+def test_senml_as_cbor():
+    """[{-2: "d1/", 0: "x", 2: 42}, {0: "y", 4: true}], RFC 8428 section 6."""
+    values, _, reasons = read(
+        bytes.fromhex("82a3216364312f006178" + "02182a" + "a2006179" + "04f5"), "senml/gw", form="senml"
+    )
+    assert (values, reasons) == ({("d1", "x"): 42, ("d1", "y"): 1}, [])
