@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alerts.desk import Desk
-from core.events import Events, Kind, SubjectKind
+from core.events import Events, Kind
 from core.levels import Level
 from core.time import SECOND, seconds
 from ingest.skew import Estimates
 from registry.catalog import Catalog
 from service.config import Watch
+from service.gateway_events import Edge, events_of, present
 from service.planning import CLOCK_WRONG
 
 # How often the clocks are looked at: an age is kept only once each 10 s.
@@ -43,17 +43,14 @@ class Clocks:
             self._catalog, self._slack = catalog, fastest_s(catalog)
         found = self._estimates()
         skew = dict(zip(found.gateway.tolist(), found.skew_s.tolist(), strict=True))
-        open_ = {
-            alert.subject: bool(alert.level_now)
-            for alert in desk.open_alerts()
-            if alert.rule == CLOCK_WRONG.code
-        }
+        open_ = present(desk, CLOCK_WRONG.code)
         self.n_wrong = sum(self._beyond(gateway, s, self._watch.clock_skew_s) for gateway, s in skew.items())
-        row = next(row for row, rule in enumerate(desk.rules) if rule.code == CLOCK_WRONG.code)
-        rows = [
-            (row, kind, gateway, now // 1000 * 1000, s) for kind, gateway, s in self._changes(skew, open_)
+        limit_s = self._watch.clock_skew_s
+        edges = [
+            Edge(CLOCK_WRONG.code, kind, gateway, s, limit_s)
+            for kind, gateway, s in self._changes(skew, open_)
         ]
-        return _events(rows, self._watch.clock_skew_s)
+        return events_of(desk, edges, Level.YELLOW, now)
 
     def _changes(
         self, skew: Mapping[int, float], open_: Mapping[int, bool]
@@ -67,11 +64,11 @@ class Clocks:
                 and not open_.get(gateway)
             ):
                 yield Kind.RAISE, gateway, s
-        for gateway, present in open_.items():
+        for gateway, there in open_.items():
             back = gateway in skew and not self._beyond(
                 gateway, skew[gateway], watch.clock_skew_s - watch.clock_deadband_s
             )
-            if present and (back or gateway not in self._slack):
+            if there and (back or gateway not in self._slack):
                 yield Kind.CLEAR, gateway, skew.get(gateway, np.nan)
 
     def _beyond(self, gateway: int, s: float, limit_s: float) -> bool:
@@ -87,19 +84,3 @@ def fastest_s(catalog: Catalog) -> dict[int, float]:
         if gateway in found:
             found[gateway] = min(found[gateway] or period_s, period_s)
     return found
-
-
-def _events(rows: list[tuple[int, Kind, int, int, float]], limit_s: float) -> Events:
-    if not rows:
-        return Events.empty()
-    rule, kind, gateway, t, skew = (np.array(column) for column in zip(*rows, strict=True))
-
-    def full(value: float, dtype: type[np.generic]) -> NDArray[np.generic]:
-        return np.full(len(rows), value, dtype)
-
-    return Events(
-        rule=rule.astype(np.int32), kind=kind.astype(np.uint8), level=full(Level.YELLOW, np.uint8),  # type: ignore[arg-type]
-        subject_kind=full(SubjectKind.GATEWAY, np.uint8), subject=gateway.astype(np.int32),  # type: ignore[arg-type]
-        series=full(0, np.int32), t=t.astype(np.int64), since=t.astype(np.int64), value=skew.astype(np.float64),  # type: ignore[arg-type]
-        limit=full(limit_s, np.float64), historical=full(0, np.bool_),  # type: ignore[arg-type]
-    ).take(np.argsort(gateway))  # fmt: skip

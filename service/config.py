@@ -142,7 +142,7 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """When missing data is a fault of its own (rules Q-01, Q-02, Q-10), and a wrong clock (Q-06); defaults of ours.
+    """When missing data (rules Q-01, Q-02, Q-10), a wrong clock (Q-06) or bad data (Q-03, Q-08, Q-09) is a fault.
 
     silence_periods    a series may be silent for so many of its periods ...
     silence_floor_s    ... but never for less: a gateway may send once a minute what it samples each second
@@ -154,6 +154,10 @@ class Watch:
     clock_skew_s       a gateway's clock is wrong when its readings look older, or younger, by more than this on
                        arrival (rule Q-06); older by one more period of its fastest series. 0 = it is not watched
     clock_deadband_s   it is right again when it comes nearer by so much than that
+    implausible_count  so many readings of a gateway outside their physical range within ten minutes; 0 = not watched
+    missing_count      so many messages of a gateway that its numbering says are missing; 0 = not watched
+    unreadable_count   so many readings or messages of a gateway that cannot be read, and ...; 0 = not watched
+    unreadable_percent  ... more than this share of what it sent in ten minutes
     """
 
     silence_periods: Annotated[float, Between(1, 1000)] = 3.0
@@ -165,6 +169,10 @@ class Watch:
     gap_floor_s: Seconds = 60.0
     clock_skew_s: Annotated[float, Between(0, 86_400)] = 60.0
     clock_deadband_s: Annotated[float, Between(0, 86_400)] = 10.0
+    implausible_count: Annotated[int, Between(0, 1_000_000)] = 1
+    missing_count: Annotated[int, Between(0, 1_000_000)] = 1
+    unreadable_count: Annotated[int, Between(0, 1_000_000)] = 3
+    unreadable_percent: Annotated[float, Between(0, 100)] = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from ingest.order import Order
 from registry.catalog import Catalog
 from service.clocks import Clocks
 from service.facts import FactSeries
+from service.intake import Intake
 from service.metrics import PipelineMetrics
 from storage.store import Store
 from storage.unit import Outcome
@@ -95,10 +96,10 @@ class Pipeline:
 
     def __init__(
         self, *, source: Source, bank: Bank, desk: Desk, store: Store, inbox: Inbox,
-        terms: Terms, metrics: PipelineMetrics, clocks: Clocks | None = None,
+        terms: Terms, metrics: PipelineMetrics, clocks: Clocks | None = None, intake: Intake | None = None,
     ) -> None:  # fmt: skip
         self.source, self.bank, self.desk, self.store, self.inbox = source, bank, desk, store, inbox
-        self.terms, self.metrics, self.clocks = terms, metrics, clocks
+        self.terms, self.metrics, self.clocks, self.intake = terms, metrics, clocks, intake
         self.facts = FactSeries(source.catalog)
         self.seq = 0
         self._checkpoint_due = 0
@@ -154,12 +155,15 @@ class Pipeline:
         """While the broker is away time stands still for the bank: our blindness is no sensor's silence."""
         if not delivery.connected:
             return Events.empty()
-        events = self.bank.step(delivery.batch.live(), delivery.now)
-        if self.clocks is None:
-            return events
-        told = self.clocks.step(self.desk, self.source.catalog, delivery.now)
-        self.metrics.clocks_wrong.set(self.clocks.n_wrong)
-        return Events.concat([events, told]) if len(told) else events
+        found = [self.bank.step(delivery.batch.live(), delivery.now)]
+        catalog = self.source.catalog
+        if self.clocks is not None:
+            found.append(self.clocks.step(self.desk, catalog, delivery.now))
+            self.metrics.clocks_wrong.set(self.clocks.n_wrong)
+        if self.intake is not None:
+            in_service = (gateway.id for gateway in catalog.gateways.values())
+            found.append(self.intake.step(self.desk, delivery, in_service))
+        return Events.concat(found)
 
     def _commit(self, delivery: Delivery, changes: Changes) -> Outcome:
         """Commit one unit; one whose answer was lost on the way back is found again by its seq."""

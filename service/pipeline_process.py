@@ -21,6 +21,7 @@ from registry.load import load_catalog, registry_version
 from service.clocks import Clocks
 from service.config import Config
 from service.feeds import feeds_of
+from service.intake import Intake
 from service.keeper import Keeper
 from service.metrics import PipelineMetrics
 from service.pipeline import Pace, Pipeline, Terms
@@ -68,6 +69,7 @@ def work(config: Config, store: Store) -> None:
         source=source, bank=Bank(now=clock()), desk=Desk((), config.policy, catalog, (), memory=memory), store=store,
         inbox=keeper, terms=terms_of(config, rules), metrics=metrics,
         clocks=Clocks(source.skew.estimates, config.watch),
+        intake=Intake(config.watch, lambda: source.decoder.gaps),
     )  # fmt: skip
     clock.at_least(pipeline.restore())
     pipeline.take_over(catalog, clock())

@@ -68,11 +68,43 @@ ENTERPRISE_SILENT = Rule(
     source="default of ours",
     data_quality=True,
 )
-BUILT_IN = (LIMIT, SERIES_SILENT, GATEWAY_SILENT, CLOCK_WRONG, ENTERPRISE_SILENT)
+OUT_OF_RANGE = Rule(
+    code="Q-03",
+    title_zh="读数超出物理范围",
+    title_en="readings outside their physical range",
+    unit="条/10min",
+    advice_zh="检查传感器断线、短路和量程换算；这些读数未入库，见“拒收”明细。",
+    advice_en="Check the sensor for an open or short circuit, and its scale; these readings are not stored.",
+    source="default of ours",
+    data_quality=True,
+)
+MISSING = Rule(
+    code="Q-08",
+    title_zh="报文序号不连续",
+    title_en="messages are missing",
+    unit="条/10min",
+    advice_zh="检查网关网络和缓存补传；缺失期间的数据可能没有上传。",
+    advice_en="Check the gateway's network and its buffer; what was measured meanwhile may not have been sent.",
+    source="default of ours",
+    data_quality=True,
+)
+UNREADABLE = Rule(
+    code="Q-09",
+    title_zh="报文无法解析",
+    title_en="messages that cannot be read",
+    unit="%",
+    advice_zh="核对网关协议、校验和数据格式；可用 fengsui decode 试解拒收的原文。",
+    advice_en="Check the gateway's protocol, checksum and format; try its rejects with fengsui decode.",
+    source="default of ours",
+    data_quality=True,
+)
+BUILT_IN = (
+    LIMIT, SERIES_SILENT, GATEWAY_SILENT, CLOCK_WRONG, ENTERPRISE_SILENT, OUT_OF_RANGE, MISSING, UNREADABLE,
+)  # fmt: skip
 
 
 def plan_of(catalog: Catalog, watch: Watch, rules: Sequence[RuleText] = ()) -> Plan:
-    """Return what is to be detected: LIMIT, Q-02, Q-01 in rows 0, 1, 2 of its rules, Q-06, Q-10, then the packs'."""
+    """Return what is to be detected: LIMIT, Q-02, Q-01 in rows 0, 1, 2 of its rules, our others, the packs'."""
     return with_rules(_own(catalog, watch), rules, watched(catalog))
 
 

@@ -20,6 +20,7 @@ from ingest.skew import Skew
 from registry.load import load_catalog, registry_version
 from service.clocks import Clocks
 from service.config import Rules, Watch
+from service.intake import Intake
 from service.keeper import Keeper, Rounds
 from service.metrics import PipelineMetrics
 from service.pipeline import Pipeline, Terms
@@ -57,7 +58,7 @@ class Feed:
     def __init__(self, catalog):
         self.catalog, self.order = catalog, Order()
 
-    def delivery(self, samples, now):
+    def delivery(self, samples, now, rejects=()):
         series, t, value = (
             (np.array(column) for column in zip(*samples, strict=True)) if samples else ([], [], [])
         )
@@ -66,7 +67,15 @@ class Feed:
         received = {int(g): int(n) for g, n in zip(*np.unique(owner, return_counts=True), strict=True)}
         self.order.observe(batch)
         return Delivery(
-            batch, (), received, {}, len(batch), now, connected=True, first_arrived=now, ack=lambda: None
+            batch,
+            tuple(rejects),
+            received,
+            {},
+            len(batch),
+            now,
+            connected=True,
+            first_arrived=now,
+            ack=lambda: None,
         )
 
 
@@ -83,12 +92,12 @@ class Running:
             dsn, catalog=catalog, version=version, keep=Keep(), metrics=self.metrics, rules=self.rules,
             rounds=Rounds(look_s=0.05),
         )  # fmt: skip
-        self.store, self.feed, self.skew = Store(dsn), Feed(catalog), Skew()
+        self.store, self.feed, self.skew, self.missing = Store(dsn), Feed(catalog), Skew(), {}
         desk = Desk((), Policy(), catalog, (), memory=remembered)
         self.pipeline = Pipeline(
             source=self.feed, bank=Bank(), desk=desk, store=self.store, inbox=self.keeper,
             terms=Terms(plan=lambda c: plan_of(c, Watch(), self.rules.rules), policy=Policy()), metrics=self.metrics,
-            clocks=Clocks(self.skew.estimates, Watch()),
+            clocks=Clocks(self.skew.estimates, Watch()), intake=Intake(Watch(), lambda: self.missing),
         )  # fmt: skip
         seen = self.pipeline.restore()
         self.now = max(seen, now or time.time_ns() // 10**9 * 10**9)

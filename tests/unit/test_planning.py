@@ -247,6 +247,9 @@ def test_without_shipped_packs_only_the_limits_and_ones_own(tmp_path):
         "Q-01",
         "Q-06",
         "Q-10",
+        "Q-03",
+        "Q-08",
+        "Q-09",
         "X-1",
     ]
 
