@@ -68,7 +68,7 @@ def enlist(
         conditions=tuple(
             replace(c, inputs={name: at[n] for name, n in c.inputs.items()}) for c in conditions
         ),
-        scored=scored_of(learning, rules),
+        scored=scored_of(learning, rules, {series for series, _ in own or {}}),
         devices=charts_of(learning),
     )
 

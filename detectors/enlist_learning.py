@@ -1,16 +1,16 @@
 """Enlist what learns: which series are scored, and which signals of a device are looked at together.
 
-`signal: "*"` of the score means what nothing is known about: series that are sampled, no facts or switches, and read by
-no other rule about the plant that the device falls under. Rules about the quality of data know nothing about the plant.
-Of a multivariate rule it means the signals of one period, the one that most of the device's signals have: only those
-are measured at one instant. A series, and a device, is learned once: the first rule that asks for it has it, and rules
-that name a signal come before those that do not.
+`signal: "*"` of the score means what nothing is known about: series that are sampled, no facts or switches, without a
+limit of the registry, and read by no other rule about the plant that the device falls under. Rules about the quality of
+data know nothing about the plant. Of a multivariate rule it means the signals of one period, the one that most of the
+device's signals have: only those are measured at one instant. A series, and a device, is learned once: the first rule
+that asks for it has it, and rules that name a signal come before those that do not.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,14 +23,18 @@ from detectors.watched import Watched, falls_under, limit_of, numbered
 Learning = tuple[int, RuleText, Sequence[Watched]]
 
 
-def scored_of(learning: Iterable[Learning], rules: Sequence[RuleText]) -> Scored:
-    """Return the series that the rules of method `anomaly` ask for; `rules` are all that there are."""
+def scored_of(learning: Iterable[Learning], rules: Sequence[RuleText], limited: Container[int]) -> Scored:
+    """Return the series that the rules of method `anomaly` ask for.
+
+    rules    all that there are · limited  series that have a limit of the registry
+    """
     mine = [entry for entry in learning if entry[1].method == "anomaly"]
     found: dict[int, tuple[int, int, float]] = {}
     for row, rule, devices in sorted(mine, key=lambda entry: entry[1].signal == ANY):
         (one,) = rule.raises
         for device in devices:
-            signals = _unknown(device, rules) if rule.signal == ANY else numbered(device, rule.signal)
+            unknown = (s for s in _unknown(device, rules) if device.series[s] not in limited)
+            signals = unknown if rule.signal == ANY else numbered(device, rule.signal)
             for signal in signals:
                 entry = row, int(one.level), limit_of(rule, device, one)
                 found.setdefault(device.series[signal], entry)

@@ -94,8 +94,9 @@ class TestLearning:
 
     OUTLET = 4
 
-    def plan(self, own=None, **chosen):
+    def plan(self, own=None, *, limited=True, **chosen):
         town = TOWN.replace('"fan_running"', '"fan_current"')
+        town = town if limited else town.replace(', limits = [{ level = "red", high = 80 }]', "")
         more = """{ signal = "production_running", period_s = 10 },
   { signal = "outlet_temperature", period_s = 10 },"""
         catalog = catalog_of(town.replace('{ signal = "production_running", period_s = 10 },', more))
@@ -115,7 +116,10 @@ class TestLearning:
 
     def test_a_series_whose_rules_are_switched_off_is_one_that_nothing_is_known_about(self):
         own = {1: {"A-01.on": 1, "D-01.on": 0, "D-02.on": 0, "D-03.on": 0}}
-        assert self.plan(own).scored.series.tolist() == [HOPPER, FAN, self.OUTLET]
+        assert self.plan(own).scored.series.tolist() == [FAN, self.OUTLET], (
+            "the registry has a limit for the hopper"
+        )
+        assert self.plan(own, limited=False).scored.series.tolist() == [HOPPER, FAN, self.OUTLET]
 
     def test_the_configuration_switches_it_on_everywhere_and_a_device_has_the_last_word(self):
         assert self.plan(on=("A-01",)).scored.series.tolist() == [FAN, self.OUTLET]
