@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,10 @@ from storage.store import Store
 
 log = structlog.get_logger("pipeline")
 
+# Four threads share the interpreter.  The one that commits waits for the database a dozen times per batch, and each
+# time up to so long until another gives way: with Python's 5 ms that is as long as the database itself needs.
+SWITCH_S = 0.001
+
 
 def run(config: Config) -> None:
     """Restore, work until SIGTERM or SIGINT, leave a checkpoint.
@@ -55,6 +60,7 @@ def work(config: Config, store: Store) -> None:
     with psycopg.connect(config.database.dsn, autocommit=True) as connection:
         row_version, catalog = registry_version(connection), load_catalog(connection)
         memory = alert_memory(connection, config.policy, clock_ns())
+    sys.setswitchinterval(SWITCH_S)
     metrics, clock = PipelineMetrics(), SteadyClock()
     rules = RuleFiles(config.rules, metrics)
     keeper = Keeper(
