@@ -40,6 +40,10 @@ class Budgets:
         self._level = np.zeros(2)  # what is in each bucket and has not run out yet
         self._then = 0
 
+    def follow_feeds(self, feeds: Sequence[Feed]) -> None:
+        """Go on with other sources."""
+        self._levels, self._slots = [(feed, _gateway_level(feed)) for feed in feeds], {}
+
     def admit(
         self, messages: Sequence[Message], catalog: Catalog, now: int
     ) -> tuple[Sequence[Message], list[Reject]]:

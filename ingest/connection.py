@@ -63,6 +63,8 @@ class Connection:
         self.outgoing = outgoing if outgoing is not None else deque()
         self.presence = presence
         self.broker, self.filters, self.inlet = broker, filters, inlet
+        self.wanted = filters  # another list = subscribe to that instead; the worker sets it
+        self._asked: dict[int, Sequence[str]] = {}
         self.statistics, self.receipts, self.wake, self.clock = statistics, receipts, wake, clock
         self.reached = False  # somebody listens there
         self.accepted = False  # CONNACK said yes
@@ -107,6 +109,8 @@ class Connection:
                 if wanted & selectors.EVENT_READ:
                     self._read()
                 self._acknowledge()
+                if self.wanted is not self.filters and self.subscribed and not self._lost:
+                    self._follow_filters()
                 if not self._lost:
                     self._client.loop_misc()
                 if not self.accepted and time.monotonic() > answer_by:
@@ -229,7 +233,7 @@ class Connection:
             self.statistics.refused_replies += 1
 
     def _on_connect(
-        self, client: mqtt.Client, _userdata: Any, flags: mqtt.ConnectFlags, code: Any, _properties: Any
+        self, _client: mqtt.Client, _userdata: Any, flags: mqtt.ConnectFlags, code: Any, _properties: Any
     ) -> None:
         if code.is_failure:
             self.statistics.refused_connections += 1
@@ -240,19 +244,38 @@ class Connection:
         self.resumed_s = time.monotonic() if flags.session_present else None
         self.statistics.connections += 1
         log.info("connected to broker", client_id=self.broker.client_id, resumed=flags.session_present)
-        client.subscribe([(topic_filter, 1) for topic_filter in self.filters])
+        self._subscribe(self.filters)
+
+    def _subscribe(self, filters: Sequence[str]) -> None:
+        _result, mid = self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
+        if mid is not None:
+            self._asked[mid] = filters
+
+    def _follow_filters(self) -> None:
+        """Subscribe to what is wanted now, and to nothing else."""
+        wanted, before = self.wanted, self.filters
+        self.filters = wanted
+        fresh = [one for one in wanted if one not in before]
+        gone = [one for one in before if one not in wanted]
+        if fresh:
+            self._subscribe(fresh)
+        if gone:
+            self._client.unsubscribe(gone)
+        log.info("sources changed", subscribed=fresh, unsubscribed=gone)
 
     def _on_subscribe(
-        self, _client: mqtt.Client, _userdata: Any, _mid: int, codes: Sequence[Any], _properties: Any
+        self, _client: mqtt.Client, _userdata: Any, mid: int, codes: Sequence[Any], _properties: Any
     ) -> None:
-        refused = [pattern for pattern, code in zip(self.filters, codes, strict=False) if code.is_failure]
-        self.subscribed = len(refused) < len(self.filters)
+        asked = self._asked.pop(mid, self.filters)
+        refused = [pattern for pattern, code in zip(asked, codes, strict=False) if code.is_failure]
+        again = self.subscribed
+        self.subscribed = again or len(refused) < len(asked)
         if refused:
             self.statistics.refused_filters += len(refused)
             self.problem = f"the broker refuses the filters {', '.join(refused)}: permissions, or its limits"
             log.error("subscription refused", filters=refused, client_id=self.broker.client_id)
             self._lost = not self.subscribed
-        if self.presence and self.subscribed:
+        if self.presence and self.subscribed and not again:
             self._publish(Reply(self.presence.topic, self.presence.online, retain=True))
 
     def _on_disconnect(

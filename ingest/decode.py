@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Sequence
 
 import structlog
 from paho.mqtt.client import topic_matches_sub
 
-from core.errors import ConfigError
 from core.reject import Reason
 from ingest.columns import UNREADABLE_TOPIC, Columns, Hopeless, Message, Rows, Tolerance
 from ingest.feed import Feed
 from ingest.formats.contract import Format, Ticking
-from ingest.formats.dlt645 import Dlt645Format
-from ingest.formats.hj212 import Hj212Format
-from ingest.formats.mapping import MappingFormat
-from ingest.formats.modbus import ModbusFormat
-from ingest.formats.native import NativeFormat
-from ingest.formats.neuron import NeuronFormat
 from ingest.formats.place import Places
-from ingest.formats.senml import SenmlFormat
-from ingest.formats.shelly import ShellyFormat
-from ingest.formats.sparkplug import SparkplugFormat
-from ingest.formats.tasmota import TasmotaFormat
-from ingest.formats.thingsboard import ThingsBoardFormat
-from ingest.guard import Guarded, names_sender
 from ingest.holding import Holding
+from ingest.readers import Reader, read_sources, succeed
 from registry.catalog import Catalog
 
 log = structlog.get_logger("ingest")
 
-FORMATS: Mapping[str, Callable[[Feed], Format]] = MappingProxyType({
-    "native": NativeFormat,
-    "thingsboard": ThingsBoardFormat,
-    "hj212": Hj212Format,
-    "sparkplug": SparkplugFormat,
-    "senml": SenmlFormat,
-    "tasmota": TasmotaFormat,
-    "shelly": ShellyFormat,
-    "neuron": NeuronFormat,
-    "mapping": MappingFormat,
-    "dlt645": Dlt645Format,
-    "modbus": ModbusFormat,
-})  # fmt: skip
 TOLERANCE = Tolerance()
 # Topics that nobody has registered must not fill the memory.
 MOST_CACHED = 200_000
@@ -67,9 +41,17 @@ class Decoder:
         self.statuses = self.unclaimed = self.lenient = 0
         self.gaps: Counter[int] = Counter()
         self.holding = Holding(held_messages)
-        feeds = [Feed(*entry) for entry in filters]
-        self._filters = [(feed.subscription, _guarded(feed, identified=identified)) for feed in feeds]
+        self.readers = read_sources([Feed(*entry) for entry in filters], identified=identified)
+        self._filters = [(reader.feed.subscription, reader.form) for reader in self.readers]
         self._formats: dict[str, Format | None] = {}
+
+    def take_over(self, readers: Sequence[Reader]) -> None:
+        """Go on with other sources; messages on their way from one that is gone are still read as before."""
+        succeed(readers, self.readers)
+        kept = {reader.feed.subscription for reader in readers}
+        gone = [reader for reader in self.readers if reader.feed.subscription not in kept]
+        self.readers, self._formats = tuple(readers), {}
+        self._filters = [(reader.feed.subscription, reader.form) for reader in (*readers, *gone)]
 
     def decode(self, messages: Sequence[Message], now: int) -> Rows:
         """Return what the messages say, in order of arrival; never raises because of what they hold."""
@@ -117,23 +99,6 @@ class Decoder:
         form = next((form for pattern, form in self._filters if topic_matches_sub(pattern, topic)), None)
         self._formats[topic] = form
         return form
-
-
-def make_format(feed: Feed) -> Format:
-    """Return the reader of a feed; raises ConfigError."""
-    make = FORMATS.get(feed.format)
-    if make is None:
-        raise ConfigError(
-            f"[[sources]] {feed.filter} format", f"no format is called {feed.format!r}",
-            f"Use one of {', '.join(FORMATS)}",
-        )  # fmt: skip
-    return make(feed)
-
-
-def _guarded(feed: Feed, *, identified: bool) -> Format:
-    """Return the reader of a feed, behind a check where the topic does not tell who sent."""
-    form = make_format(feed)
-    return Guarded(form) if identified and not names_sender(feed) else form
 
 
 def _reject_topic(topic: str, columns: Columns) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from core.reject import Reason
 from ingest.columns import Columns, Message
 from ingest.feed import Feed
-from ingest.formats.contract import Format, Ticking
+from ingest.formats.contract import Adopting, Format, Ticking
 from registry.catalog import Catalog
 
 
@@ -42,6 +42,11 @@ class Guarded:
                 "the topic names no gateway, and the registry does not allow the device's gateway such topics"
             )
             columns.reject(0, Reason.WRONG_OWNER, detail)
+
+    def adopt(self, before: Format) -> None:
+        """Hand on what the format behind the other check has learned."""
+        if isinstance(self.form, Adopting):
+            self.form.adopt(before.form if isinstance(before, Guarded) else before)
 
     def tick(self, columns: Columns, now: int) -> None:
         """Let time pass for a format that wants to know."""

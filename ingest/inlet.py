@@ -137,6 +137,10 @@ class Inlet:
             self._next = {sender: number for sender, number in self._next.items() if number > self._first}
         return taken, n_bytes
 
+    def follow(self, sender: Callable[[str], str]) -> None:
+        """Tell senders by other rules from now on; the worker's side."""
+        self._sender, self._senders = sender, {}
+
     def _learn(self, topic: str) -> str:
         if len(self._senders) >= MOST_CACHED:
             self._senders.clear()

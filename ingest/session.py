@@ -105,6 +105,15 @@ class Session:
             self._wake()
         return chunk
 
+    def subscribe_to(self, feeds: Sequence[Feed]) -> None:
+        """Have these sources sent to us, and no others; from the worker's thread."""
+        self.inlet.follow(sender_of(feeds))
+        self.filters = [feed.subscription for feed in feeds]
+        connection = self._connection
+        if connection is not None:
+            connection.wanted = self.filters
+            self._wake()
+
     def acknowledge(self, connection: Connection, messages: Sequence[Message]) -> None:
         """Have these messages acknowledged to the broker; call it when they are durable, from any thread."""
         self._receipts.append((connection, messages))
@@ -162,6 +171,7 @@ class Session:
         try:
             connection.open()
             self._connection = connection
+            connection.wanted = self.filters  # they may have changed while it was opened
             connection.serve(self._ending.is_set)
         except OSError as error:
             connection.problem = f"{self.broker.host}:{self.broker.port}: {error}"

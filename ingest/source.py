@@ -23,6 +23,7 @@ from ingest.feed import Feed
 from ingest.formats.sparkplug import presence
 from ingest.inlet import Chunk
 from ingest.order import Order
+from ingest.readers import Reader
 from ingest.session import Session
 from ingest.settings import BrokerSettings, IngestSettings
 from ingest.skew import Skew
@@ -33,12 +34,14 @@ class Source:
     """One consumer thread reads `deliveries()`; `catalog` may be replaced by it between two of them.
 
     refused : returns what the broker kept away from us since the last call
+    news : returns other sources when they have changed since the last call (ingest/readers.py)
     """
 
     def __init__(
         self, settings: IngestSettings, broker: BrokerSettings, catalog: Catalog,
         *, clock: Callable[[], int] = clock_ns,
         refused: Callable[[Catalog], Sequence[Reject]] = lambda _catalog: (),
+        news: Callable[[], Sequence[Reader] | None] = lambda: None,
     ) -> None:  # fmt: skip
         tolerance = Tolerance(seconds(settings.future_tolerance_s), int(settings.too_old_days * DAY))
         self.settings = settings
@@ -48,7 +51,7 @@ class Source:
         )  # fmt: skip
         feeds = [Feed(*entry) for entry in settings.filters]
         self.budgets = Budgets(feeds, per_s=settings.gateway_messages_per_s, burst_s=settings.gateway_burst_s)
-        self._refused = refused
+        self._refused, self._news = refused, news
         self.order = Order(seconds(settings.historical_after_s))
         self.skew = Skew()
         self.session = Session(broker, settings, clock, presence=_presence(settings))
@@ -74,12 +77,21 @@ class Source:
         self.session.start()
         try:
             while not self._ending.is_set():
+                if (readers := self._news()) is not None:
+                    self.take_over(readers)
                 if self.session.settles_s(time.monotonic()):
                     yield self._settle()
                 else:
                     yield self._deliver(self._gather())
         finally:
             self.session.close()
+
+    def take_over(self, readers: Sequence[Reader]) -> None:
+        """Go on with other sources; call it between two deliveries."""
+        feeds = [reader.feed for reader in readers]
+        self.decoder.take_over(readers)
+        self.budgets.follow_feeds(feeds)
+        self.session.subscribe_to(feeds)
 
     def stop(self) -> None:
         """End `deliveries` after the one in hand; from any thread or a signal handler."""

@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from service.config import Config
 from service.embedded import process
 from service.feeds import feeds_of
 from service.orm import write_secret
+from service.sources import SourceFiles
 
 log = structlog.get_logger("gatekeeper")
 
@@ -69,10 +70,13 @@ class Terms:
 
 
 class Gatekeeper:
-    """Runs until `stop`; see the module."""
+    """Runs until `stop`; see the module.
 
-    def __init__(self, dsn: str, terms: Terms) -> None:
-        self._dsn, self._terms = dsn, terms
+    sources : where topics come from that gateways may use; None = they stay those of the terms
+    """
+
+    def __init__(self, dsn: str, terms: Terms, sources: SourceFiles | None = None) -> None:
+        self._dsn, self._terms, self._sources = dsn, terms, sources
         self._ending = threading.Event()
         self._users: frozenset[str] | None = None
         self._version = ""
@@ -105,6 +109,9 @@ class Gatekeeper:
 
     def look(self, line: psycopg.Connection) -> None:
         """Bring the broker to what the registry says now, unless it is too early for mere additions."""
+        if self._sources and self._sources.look():
+            self._terms, self._version = replace(self._terms, feeds=self._sources.feeds), ""
+            self._due_s = 0.0
         version, now = registry_version(line), credentials.utc(clock_ns())
         if version == self._version and (self._expires is None or now < self._expires):
             return
@@ -150,9 +157,12 @@ def terms_of(config: Config) -> Terms:
     )
 
 
-def run(config: Config) -> None:
-    """Keep the list until SIGTERM or SIGINT."""
-    keeper = Gatekeeper(config.database.dsn, terms_of(config))
+def run(config: Config, path: Path | None = None) -> None:
+    """Keep the list until SIGTERM or SIGINT.
+
+    path : the configuration's file, whose sources are followed while running
+    """
+    keeper = Gatekeeper(config.database.dsn, terms_of(config), SourceFiles(path, config))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: keeper.stop())
     keeper.run()

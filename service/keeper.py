@@ -25,6 +25,7 @@ from service.facts import missing
 from service.metrics import PipelineMetrics
 from service.planning import BUILT_IN
 from service.rules import RuleFiles
+from service.sources import SourceFiles
 from storage import rule_words
 from storage.alerts import pending_commands, reached
 from storage.maintenance import Keep, maintain
@@ -57,6 +58,7 @@ class Keeper(threading.Thread):
         keep: Keep,
         metrics: PipelineMetrics,
         rules: RuleFiles | None = None,
+        sources: SourceFiles | None = None,
         rounds: Rounds = Rounds(),
         policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
@@ -66,7 +68,7 @@ class Keeper(threading.Thread):
         self._policy = policy
         self._commands: list[Command] = []
         self._reached: Sequence[Reached] = ()
-        self._rules, self._newest = rules, catalog
+        self._rules, self._newest, self._sources = rules, catalog, sources
         self._evidence_since = 0
         self._worded: tuple[RuleText, ...] | None = None
         self._provided: tuple[Catalog, tuple[RuleText, ...]] | None = None
@@ -121,6 +123,8 @@ class Keeper(threading.Thread):
             self._reached = reached(connection, self._policy)
             self._fetch_catalog(connection)
             self._look_at_rules()
+            if self._sources:
+                self._sources.look()
             self._put_rules_into_words(connection)
             self._make_series_of_facts(connection)
             self._gather_evidence(connection)

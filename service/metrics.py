@@ -77,6 +77,15 @@ class PipelineMetrics:
             "fengsui_rules_refused", "1 while rule packs on disk are not in force", registry=registry
         )
 
+        self.source_loads = Counter(
+            "fengsui_source_loads",
+            "Times changed sources, mappings or names were read",
+            ["result"],
+            registry=registry,
+        )
+        self.sources_refused = Gauge(
+            "fengsui_sources_refused", "1 while sources on disk are not in force", registry=registry
+        )
         self.clocks_wrong = Gauge(
             "fengsui_clocks_wrong_gateways", "Gateways whose clock is wrong (Q-06)", registry=registry
         )

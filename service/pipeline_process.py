@@ -31,6 +31,7 @@ from service.probe import Probe, serve
 from service.refusals import Connections, Refusals
 from service.routes import duty_of, tree_of
 from service.rules import RuleFiles
+from service.sources import SourceFiles
 from storage.alerts import memory as alert_memory
 from storage.maintenance import Keep
 from storage.store import Store
@@ -42,35 +43,37 @@ log = structlog.get_logger("pipeline")
 SWITCH_S = 0.001
 
 
-def run(config: Config) -> None:
+def run(config: Config, path: Path | None = None) -> None:
     """Restore, work until SIGTERM or SIGINT, leave a checkpoint.
 
+    path : the configuration's file, whose sources are followed while running
     Raises FencedError while another pipeline has the database, psycopg.OperationalError when there is none at
     the start: whoever started us starts us again.
     """
     store = Store(config.database.dsn)
     try:
-        work(config, store)
+        work(config, store, path)
     finally:
         store.close()
 
 
-def work(config: Config, store: Store) -> None:
+def work(config: Config, store: Store, path: Path | None = None) -> None:
     """Do as `run` over a store that somebody else closes."""
     with psycopg.connect(config.database.dsn, autocommit=True) as connection:
         row_version, catalog = registry_version(connection), load_catalog(connection)
         memory = alert_memory(connection, config.policy, clock_ns())
     sys.setswitchinterval(SWITCH_S)
     metrics, clock = PipelineMetrics(), SteadyClock()
-    rules = RuleFiles(config.rules, metrics)
+    rules, sources = RuleFiles(config.rules, metrics), SourceFiles(path, config, metrics)
     keeper = Keeper(
         config.database.dsn, catalog=catalog, version=row_version, keep=keep_of(config),
-        metrics=metrics, policy=config.policy, rules=rules,
+        metrics=metrics, policy=config.policy, rules=rules, sources=sources,
     )  # fmt: skip
     refusals = refusals_of(config, metrics)
     source = Source(
-        ingest_settings(config), broker_settings(config), catalog, clock=clock, refused=refusals.take
-    )
+        ingest_settings(config), broker_settings(config), catalog, clock=clock, refused=refusals.take,
+        news=sources.take,
+    )  # fmt: skip
     pipeline = Pipeline(
         source=source, bank=Bank(now=clock()), desk=Desk((), config.policy, catalog, (), memory=memory), store=store,
         inbox=keeper, terms=terms_of(config, rules), metrics=metrics,

@@ -25,6 +25,7 @@ from service.embedded import process
 from service.embedded.port import Claims
 from service.lock import Lock
 from service.logs import said_last
+from service.sources import SourceFiles
 
 log = structlog.get_logger("up")
 OnChange = Callable[[Config, list[Child]], None]
@@ -169,9 +170,11 @@ def run(
     demo: bool = False,
     on_change: OnChange = lambda _config, _children: None,
     on_round: Callable[[], None] = lambda: None,
+    written: Path | None = None,
 ) -> None:
     """Run everything in `data` until SIGINT or SIGTERM.
 
+    written : the configuration that a person keeps; its sources are followed while running
     Raises ServerError when another process holds the folder, or when a first start fails.
     """
     folder = up.Folder(data.absolute())
@@ -188,8 +191,14 @@ def run(
             tell=state.tell,
             wish=wish,
         )
+        sources = SourceFiles(written, config)
+
+        def each_round() -> None:
+            on_round()
+            state.follow(sources)
+
         try:
-            supervisor.run(on_round)
+            supervisor.run(each_round)
         finally:
             # Other commands look for a running service here.
             folder.config.unlink(missing_ok=True)
@@ -217,6 +226,12 @@ class State:
         if once.process and once.process.returncode and not give_up():
             said = process.last_lines(once.log)
             raise ServerError(f"the database could not be prepared.\n{said}\nThe whole is in {once.log}")
+
+    def follow(self, sources: SourceFiles) -> None:
+        """Write the configuration again when a person has changed its sources; our programs look at it."""
+        if sources.look():
+            self.config = replace(self.config, sources=sources.written)
+            up.write_config(self.config, self.folder)
 
     def tell(self, children: list[Child]) -> None:
         """Write up.json: a reader sees the old or the new one, never half of it."""

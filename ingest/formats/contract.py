@@ -50,6 +50,15 @@ class Ticking(Protocol):
         ...
 
 
+@runtime_checkable
+class Adopting(Protocol):
+    """A format that learns from messages, and can go on where another one of its kind was."""
+
+    def adopt(self, before: Format) -> None:
+        """Take over what the format that read these topics before has learned; that one is not used any more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """A device that we know, as the hot path needs it: gateway's primary key, signal → series key.

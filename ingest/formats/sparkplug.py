@@ -17,7 +17,7 @@ from core.reject import Reason
 from core.time import MS, SECOND
 from ingest.columns import ABSENT, Columns, Message, Presence, Reply
 from ingest.feed import Feed
-from ingest.formats.contract import Refusal, Refusing, brief
+from ingest.formats.contract import Format, Refusal, Refusing, brief
 from ingest.formats.names import AS_IS, Meaning, Readings, load_names
 from ingest.formats.place import Origin, Places
 from ingest.formats.sparkplug_layout import MOST_LAYOUTS, Layout, learn
@@ -125,6 +125,11 @@ class SparkplugFormat:
                 self._device_died(node, device, message, columns)
             else:
                 self._node_died(node, message, columns)
+
+    def adopt(self, before: Format) -> None:
+        """Go on with the births that another one has seen; what their names mean is looked up anew."""
+        if isinstance(before, SparkplugFormat):
+            self.nodes, self._catalog = before.nodes, None
 
     def _take_data(self, node: Node, device: str, message: Message, columns: Columns) -> None:
         """Take a data message by its layout, else as a usual one, else metric by metric."""

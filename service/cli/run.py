@@ -27,9 +27,10 @@ def pipeline(config: ConfigFile = None) -> None:
     """
 
     def work(settings: Config) -> None:
+        from service.config import find
         from service.pipeline_process import run
 
-        run(settings)
+        run(settings, config or find())
 
     _run(config, work)
 
@@ -74,9 +75,10 @@ def gatekeeper(config: ConfigFile = None) -> None:
     """Write for the broker who may connect, and have it read again whenever the registry changes."""
 
     def work(settings: Config) -> None:
+        from service.config import find
         from service.gatekeeper import run
 
-        run(settings)
+        run(settings, config or find())
 
     _run(config, work)
 

@@ -45,13 +45,14 @@ def up(
     Ctrl-C stops all of it in order; a second Ctrl-C at once.
     """
     from service import logs
-    from service.config import load
+    from service.config import load, written
     from service.supervisor import run
 
-    settings = load(config, running=False)
+    file = config or written()
+    settings = load(file, running=False)
     logs.configure(replace(settings.log, format="text") if settings.log.format == "auto" else settings.log)
     herald = Herald(Path(data))
-    run(settings, Path(data), demo=demo, on_change=herald.hear, on_round=herald.round)
+    run(settings, Path(data), demo=demo, on_change=herald.hear, on_round=herald.round, written=file)
 
 
 class Herald:

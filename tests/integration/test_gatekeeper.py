@@ -17,9 +17,11 @@ from core.time import clock_ns
 from ingest.feed import Feed
 from registry import credentials
 from service.broker_auth import ANONYMOUS, ServiceUser
+from service.config import load
 from service.embedded import process
 from service.embedded.port import free_port
 from service.gatekeeper import Gatekeeper, Terms
+from service.sources import SourceFiles
 
 PATIENCE_S = 30
 FEEDS = (Feed("fs/v1/+/+", "native"), Feed("v1/gateway/telemetry", "thingsboard"))
@@ -126,6 +128,28 @@ async def comes_and_goes(at):
         assert not await at.comes_in("a", first)
         await stays.publish("fs/v1/gw-1/dc", b"{}", qos=1)
         assert await at.comes_in("b", second)
+
+
+def test_a_new_source_is_open_to_gateways_without_a_restart(site, tmp_path):
+    file = tmp_path / "fengsui.toml"
+    file.write_text("[[sources]]\nfilter = 'fs/v1/+/+'\nformat = 'native'\n")
+    at = site()
+    at.keeper._sources = SourceFiles(file, load(file, {}))
+    assert asyncio.run(follows(at, file)) == "hj212/gw-1/up"
+
+
+async def follows(at, file):
+    pair = at.issue("gw-1")
+    await at.until(True, "x", pair)
+    async with at.client("fengsui", "fengsui", "ours") as pipeline:
+        await pipeline.subscribe("hj212/#", qos=1)
+        file.write_text(file.read_text() + "[[sources]]\nfilter = 'hj212/{gateway}/up'\nformat = 'hj212'\n")
+        for _ in range(PATIENCE_S):
+            async with at.client("x", *pair) as gateway:
+                await gateway.publish("hj212/gw-1/up", b"{}", qos=1)
+            if found := await heard(pipeline, 1, within_s=1.0):
+                return found[0]
+    return ""
 
 
 def test_a_wrong_password_and_no_password_are_refused(site):
