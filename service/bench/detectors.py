@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,8 @@ from ingest.order import ordering
 
 _START = 1_767_225_600 * SECOND
 _PERIOD = 10 * SECOND
-_SOME = 5000  # readings of a batch that the twins are given
+_SOME = 5000  # readings of each of five batches that the twins are given
+_ENOUGH = 500_000  # readings that the bank is given at least
 Shape = Callable[[np.random.Generator, int], NDArray[np.int64]]
 Take = Callable[[int, int, float], object]  # series, t, value
 
@@ -136,7 +137,15 @@ def run(n_series: int = 100_000, *, batches: int = 15) -> Iterator[dict[str, Any
     twins = _twins(n_series)
     for name, shape in SHAPES.items():
         made = [stream.next(shape(rng, n_series)) for _ in range(batches)]
-        order_ns, ns, twin_ns = _side_by_side(bank, twins, made)
+        while (
+            sum(len(batch.t) for batch in made) < _ENOUGH
+        ):  # or small batches would find the bank in no cache at all
+            made.append(stream.next(shape(rng, n_series)))
+        order_ns, ns = _bank_ns(bank, made)
+        twin_ns = {
+            twin: statistics.median(_one_by_one_ns(take, arrived, _SOME) for arrived in made[:5])
+            for twin, take in twins.items()
+        }
         # What must move at least: each series' state in and out, and the columns of the batch.
         moved = 2 * state_b * len(np.unique(made[0].series)) / len(made[0].t) + 21
         yield {
@@ -221,26 +230,17 @@ def _copy_gb_s() -> float:
     return statistics.median(best)
 
 
-def _side_by_side(
-    bank: Bank, twins: Mapping[str, Take], made: list[Arrived]
-) -> tuple[float, float, dict[str, float]]:
-    """Return ns per reading of ordering, of the bank, and of each twin, taken in turn.
-
-    Twins get readings one by one as they arrive, the beginning of every third batch; the bank gets batches.
-    """
-    order_ns, bank_ns, twin_ns = [], [], dict[str, list[float]]()
-    for n, arrived in enumerate(made):
+def _bank_ns(bank: Bank, made: list[Arrived]) -> tuple[float, float]:
+    """Return ns per reading of bringing batches in order, and of the bank."""
+    order_ns, bank_ns = [], []
+    for arrived in made:
         began = time.process_time_ns()
         batch = arrived.ordered()
         cut = time.process_time_ns()
         bank.step(batch, 0)
         order_ns.append((cut - began) / len(batch))
         bank_ns.append((time.process_time_ns() - cut) / len(batch))
-        if n % 3 == 0:
-            for name, twin in twins.items():
-                twin_ns.setdefault(name, []).append(_one_by_one_ns(twin, arrived, _SOME))
-    median = statistics.median
-    return median(order_ns), median(bank_ns), {name: median(spent) for name, spent in twin_ns.items()}
+    return statistics.median(order_ns), statistics.median(bank_ns)
 
 
 def _one_by_one_ns(take: Take, arrived: Arrived, most: int | None = None) -> float:
