@@ -13,8 +13,9 @@ from ingest.formats.frame_bytes import frame_bytes
 from ingest.formats.hj212_frame import crc_modbus
 from ingest.formats.mapping import stripped
 from ingest.formats.mapping_file import Mapping, load_mapping, shipped
-from ingest.formats.pointer import MISSING, find, walk
+from ingest.formats.pointer import EVERY, MISSING, Place, find, places, seek, walk
 from ingest.formats.sparkplug_wire import read
+from ingest.formats.template import Template
 
 NATIVE = Feed("fs/v1/{gateway}/{device}", "native")
 DEFAULTS = {
@@ -117,14 +118,16 @@ def best_mapping(body: Any) -> str:
 
 def _likeness(mapping: Mapping, body: Any) -> float:
     """Return how many of a mapping's places are there; 0 when what it cannot do without is missing."""
-    record = next((one for _names, one in walk(body, mapping.records)), MISSING)
-    if record is MISSING or not all(find(body, pointer) in values for pointer, values in mapping.only):
+    whole = Place((), body)
+    place = next(places(whole, mapping.records), None)
+    if mapping.form.kind != "json" or place is None:
         return 0
-    if mapping.device and find(record, mapping.device) is MISSING is find(body, mapping.device):
+    record = place.node
+    if not all(seek(record, place.around, pointer) in values for pointer, values in mapping.only):
         return 0
-    n_times = sum(
-        any(find(one, pointer) is not MISSING for one in (record, body)) for pointer in mapping.time
-    )
+    if mapping.device and not any(_is_there(one, place) for one in mapping.device):
+        return 0
+    n_times = sum(_is_there(one, place) for one in mapping.time)
     n_readings = sum(any(True for _ in walk(record, reading.pointer)) for reading in mapping.readings)
     n_listed = sum(any(True for _ in walk(record, one.each)) for one in mapping.lists)
     n_named = sum(
@@ -134,8 +137,14 @@ def _likeness(mapping: Mapping, body: Any) -> float:
     )
     if mapping.time and not n_times and not n_readings:
         return 0
-    specific = 2 * (mapping.device is not None) + 2 * n_times + n_readings + 3 * n_listed + n_named
+    specific = 2 * bool(mapping.device) + 2 * n_times + n_readings + 3 * n_listed + n_named
     return specific / (1 if mapping.device or n_readings or n_listed or n_named else 1.2) if specific else 0
+
+
+def _is_there(template: Template, place: Place) -> bool:
+    """Whether a message has what a template needs of it."""
+    needed = [what for kind, what in template.parts if kind == "at" and EVERY not in what]
+    return all(seek(place.node, place.around, pointer) is not MISSING for pointer in needed)
 
 
 def feed_for(form: str, topic: str, *, mapping: str = "", names: str = "", key: str = "") -> Feed:

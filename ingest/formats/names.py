@@ -1,7 +1,8 @@
 """Names: how a foreign name becomes a series of a device, and its number a value of that series.
 
 A table is TOML:
-    sentinels = [9999, -9999]                        # for every name here: "no value", as sent
+    sentinels = [9999, -9999, "--"]                  # for every name here: "no value", as sent
+    text = true                                      # for every name here, as are words and decimal
     [names]
     "Dust/DP" = "differential_pressure"
     "T1" = { signal = "hopper_temperature", scale = 0.1, offset = 0.0, sentinels = [85.0] }
@@ -25,7 +26,7 @@ from core.reject import Reason
 from ingest.columns import ABSENT, Columns
 from ingest.formats.contract import Refusal, as_value, brief, some
 from ingest.formats.table import Table, read_table
-from ingest.formats.unit import conversion
+from ingest.formats.unit import conversion, is_unit
 from registry.catalog import Device
 
 Seen = dict[int, tuple[str, str]]
@@ -34,7 +35,13 @@ MOST_CACHED = 4_096
 LONGEST_CACHED = 256
 # What a reading costs, and what it costs more when its name has to be looked up, in µs.
 _TAKE_US, _FIND_US = 3, 1
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\s*")
+# 12, -.5, 1,234.5, 1e3, and a unit behind it; groups of three digits are thousands.
+_MEASURED = re.compile(
+    r"\s*([+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([^\s\d.,+-]\S{0,11}|)\s*"
+)
+_SWAPPED = str.maketrans(",.", ".,")
+# What a table may say for all of its names.
+COMMON = ("sentinels", "text", "words", "decimal")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OTHER = re.compile(r"[^a-z0-9]+")
 
@@ -45,10 +52,11 @@ class Meaning:
 
     signal      the registry's name; "" = as the foreign name is spelled there
     scale, offset   value = sent * scale + offset
-    sentinels   numbers as sent that mean "no value"
+    sentinels, blanks   numbers and texts as sent that mean "no value"
     invert      1 means 0, for a contact that opens when it is active
-    words       texts that stand for numbers
-    text        a number may come as text; an empty one is no reading
+    words       texts, or codes, that stand for numbers
+    text        a number may come as text, also `1,234.5 kW`; an empty one is no reading
+    decimal     what stands before the fraction in such a text
     unit        of the number as sent; converted when the registry has another one of the same kind
     """
 
@@ -56,9 +64,11 @@ class Meaning:
     scale: float = 1.0
     offset: float = 0.0
     sentinels: tuple[float, ...] = ()
+    blanks: frozenset[str] = frozenset()
     invert: bool = False
     words: Mapping[str, float] = field(default_factory=dict)
     text: bool = False
+    decimal: str = "."
     unit: str = ""
 
     def into(self, wanted: str) -> Meaning:
@@ -72,7 +82,7 @@ class Meaning:
     def plain(self) -> bool:
         """Whether numbers stay as they are."""
         return self.scale == 1 and not (
-            self.offset or self.sentinels or self.invert or self.words or self.text
+            self.offset or self.sentinels or self.blanks or self.invert or self.words or self.text
         )
 
     def value(self, raw: Any) -> float | None:
@@ -81,6 +91,8 @@ class Meaning:
             raw = self._from_text(raw)
             if raw is None:
                 return None
+        elif self.words and isinstance(raw, int):
+            raw = self.words.get(_code(raw), raw)
         number = as_value(raw)
         for sentinel in self.sentinels:
             if math.isclose(number, sentinel, rel_tol=1e-7, abs_tol=1e-9):
@@ -95,9 +107,28 @@ class Meaning:
         word = raw.strip()
         if word in self.words:
             return self.words[word]
+        if word in self.blanks:
+            raise Refusal(Reason.SENTINEL, f"{brief(word)} stands for no value")
         if self.text and not word:
             return None
-        return float(word) if self.text and _NUMBER.fullmatch(word) else raw
+        measured = self.measured(word)
+        return raw if measured is None else measured[0]
+
+    def measured(self, text: str) -> tuple[float, str] | None:
+        """Return the number and the unit, "" for none, of a text; None when it is not meant to be one."""
+        if not self.text or len(text) > LONGEST_CACHED or text.strip() in self.words:
+            return None
+        if self.decimal == ",":
+            text = text.translate(_SWAPPED)
+        match = _MEASURED.fullmatch(text)
+        if match is None or not (match[2] == "" or is_unit(match[2])):
+            return None
+        return float(match[1].replace(",", "")), match[2]
+
+
+def _code(raw: int) -> str:
+    """Return a number that is a code, or true and false, as a table writes it."""
+    return str(raw).lower() if isinstance(raw, bool) else str(raw) if abs(raw) < 1 << 64 else ""
 
 
 AS_IS = Meaning()
@@ -116,16 +147,16 @@ class Names:
         *, seen: Seen | None = None,
     ) -> None:  # fmt: skip
         body = table.body if table else {}
-        common = table.numbers(body, "sentinels") if table else ()
+        common = common_of(table, body) if table else AS_IS
         self.own = {name: _meaning(table, name, spec, common) for name, spec in _names(table, body).items()}
         self.profiles = {
             profile: {name: _meaning(table, name, spec, common) for name, spec in names.items()}
             for profile, names in (table.table(body, "profile") if table else {}).items()
         }
         if table:
-            table.only(body, "title", "sentinels", "names", "profile")
+            table.only(body, "title", *COMMON, "names", "profile")
         self.assume = assume
-        self.common = Meaning(sentinels=common) if common else AS_IS
+        self.common = common
         self.seen = seen
         self.units: Sequence[str] = ()
 
@@ -218,6 +249,8 @@ class Readings:
             return
         self.n_known += 1
         try:
+            if raw.__class__ is str and meaning.text:
+                raw, series, meaning = self._measured(name, raw, series, meaning)
             value = meaning.value(raw)
         except Refusal as refusal:
             self.refuse(refusal.reason, f"{brief(name)}: {refusal.detail}")
@@ -226,6 +259,13 @@ class Readings:
             self.columns.add(series, t, value if times == 1 else rounded(value * times))
             if quality is not Quality.GOOD:
                 self.columns.mark(1, quality)
+
+    def _measured(self, name: str, raw: str, series: int, meaning: Meaning) -> tuple[Any, int, Meaning]:
+        """Return a number that was sent with its unit, and what it means in that unit."""
+        measured = meaning.measured(raw)
+        if measured is None or not measured[1]:
+            return raw, series, meaning
+        return measured[0], *self.channels[name, measured[1]]
 
     def refuse(self, reason: Reason, detail: str) -> None:
         """Reject one reading."""
@@ -256,26 +296,40 @@ def load_names(name: str, seen: Seen | None = None, **more: Any) -> Names:
     return Names(read_table(Path(name)) if name else None, seen=seen, **more)
 
 
+def common_of(table: Table, body: Mapping[str, Any]) -> Meaning:
+    """Return what a table says of all its names; AS_IS when that is nothing."""
+    return (
+        meaning_of(table, "all names", {key: body[key] for key in COMMON if key in body})
+        if any(key in body for key in COMMON)
+        else AS_IS
+    )
+
+
 def _names(table: Table | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
     return table.table(body, "names") if table else {}
 
 
-def _meaning(table: Table | None, name: str, spec: Any, common: tuple[float, ...]) -> Meaning:
+def _meaning(table: Table | None, name: str, spec: Any, common: Meaning) -> Meaning:
     assert table is not None
     return meaning_of(table, name, {"signal": spec} if isinstance(spec, str) else spec, common=common)
 
 
-def meaning_of(table: Table, name: str, spec: Any, *, common: tuple[float, ...] = ()) -> Meaning:
+def meaning_of(table: Table, name: str, spec: Any, *, common: Meaning = AS_IS) -> Meaning:
     """Return what a table says about a name; raises ConfigError."""
     if not isinstance(spec, Mapping):
         table.refuse(name, f"found {spec!r}, expected a signal or a table", 'Write "name" = "signal"')
+    none = table.items(spec, "sentinels")
+    words = {str(word): float(number) for word, number in table.table(spec, "words").items()}
     return Meaning(
         signal=table.word(spec, "signal"),
         scale=table.number(spec, "scale", 1.0),
         offset=table.number(spec, "offset", 0.0),
-        sentinels=table.numbers(spec, "sentinels") + common,
+        sentinels=table.numbers({"sentinels": [one for one in none if not isinstance(one, str)]}, "sentinels")
+        + common.sentinels,
+        blanks=common.blanks | {one.strip() for one in none if isinstance(one, str)},
         invert=table.flag(spec, "invert"),
-        words={str(word): float(number) for word, number in table.table(spec, "words").items()},
-        text=table.flag(spec, "text"),
+        words={**common.words, **words},
+        text=table.flag(spec, "text", default=common.text),
+        decimal=table.word(spec, "decimal", common.decimal),
         unit=table.word(spec, "unit"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 Pointer = tuple[str, ...]
 MISSING: Any = object()
@@ -34,25 +34,56 @@ def find(node: Any, pointer: Pointer) -> Any:
     return node
 
 
+class Place(NamedTuple):
+    """A place: what stands for the wildcards, what is there, and what is around it, from the inside out."""
+
+    keys: Pointer
+    node: Any
+    around: tuple[Any, ...] = ()
+
+
+def seek(node: Any, around: tuple[Any, ...], pointer: Pointer) -> Any:
+    """Return what a pointer without wildcards names in a place, else in what is around it; MISSING for nothing."""
+    found = find(node, pointer)
+    for outer in around:
+        if found is not MISSING:
+            break
+        found = find(outer, pointer)
+    return found
+
+
+def bound(pointer: Pointer, keys: Pointer) -> Pointer:
+    """Return a pointer with the keys in the places of its wildcards, one after the other."""
+    rest = iter(keys)
+    return tuple(next(rest, token) if token == EVERY else token for token in pointer)
+
+
 def walk(node: Any, pointer: Pointer) -> Iterator[tuple[Pointer, Any]]:
     """Yield (names that stand for the wildcards, what is there), of at most MOST_PLACES places."""
-    budget = [MOST_PLACES]
-    yield from _walk(node, pointer, (), budget)
+    for place in places(Place((), node), pointer):
+        yield place.keys, place.node
 
 
-def _walk(node: Any, pointer: Pointer, names: Pointer, budget: list[int]) -> Iterator[tuple[Pointer, Any]]:
-    if EVERY not in pointer:
-        budget[0] -= 1
-        found = find(node, pointer)
-        if found is not MISSING and budget[0] >= 0:
-            yield names, found
-        return
-    at = pointer.index(EVERY)
-    inner, rest = find(node, pointer[:at]), pointer[at + 1 :]
-    members = (
-        enumerate(inner) if isinstance(inner, list) else inner.items() if isinstance(inner, dict) else ()
-    )
-    for name, member in members:
-        if budget[0] < 0:
+def places(place: Place, pointer: Pointer) -> Iterator[Place]:
+    """Yield the places below one, of at most MOST_PLACES; their keys are those of this pointer."""
+    yield from _places(place.node, pointer, (), place.around, [MOST_PLACES])
+
+
+def _places(
+    node: Any, pointer: Pointer, keys: Pointer, around: tuple[Any, ...], budget: list[int]
+) -> Iterator[Place]:
+    for at, token in enumerate(pointer):
+        around = (node, *around)
+        if token == EVERY:
+            members = (
+                enumerate(node) if isinstance(node, list) else node.items() if isinstance(node, dict) else ()
+            )
+            for name, member in members:
+                if budget[0] < 0:
+                    return
+                yield from _places(member, pointer[at + 1 :], (*keys, str(name)), around, budget)
             return
-        yield from _walk(member, rest, (*names, str(name)), budget)
+        node = find(node, (token,))
+    budget[0] -= 1
+    if node is not MISSING and budget[0] >= 0:
+        yield Place(keys, node, around)

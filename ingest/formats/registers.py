@@ -5,6 +5,8 @@ ABCD big-endian · CDAB words swapped · BADC bytes swapped · DCBA little-endia
 
 from __future__ import annotations
 
+import base64
+import binascii
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +19,19 @@ TYPES = {
     "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q",
     "float16": ">e", "float32": ">f", "float64": ">d",
 }  # fmt: skip
+# Where bytes are counted, and not registers.
+BYTES = {**TYPES, "int8": ">b", "uint8": ">B"}
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A number in registers: its type, the order of its bytes, and at which register it begins."""
+    """A number in registers: its type, the order of its bytes, and at which register, or byte, it begins."""
 
     kind: str
     order: str = "ABCD"
     at: int = 0
+    byte: int | None = None
 
     @property
     def n(self) -> int:
@@ -46,12 +51,38 @@ class Register:
             struct.unpack(TYPES[self.kind], ordered([one & 0xFFFF for one in chosen], self.order))[0]
         )
 
+    def of_bytes(self, data: bytes) -> float:
+        """Return the number in raw bytes; raises Refusal when some are missing."""
+        size = struct.calcsize(BYTES[self.kind])
+        start = self.at * 2 if self.byte is None else self.byte
+        chosen = data[start : start + size]
+        if len(chosen) < size:
+            raise Refusal(Reason.BAD_LENGTH, f"{len(data)} bytes, {self.kind} at {start} needs {size}")
+        if size > 1:
+            chosen = ordered(struct.unpack(f">{size // 2}H", chosen), self.order)
+        return float(struct.unpack(BYTES[self.kind], chosen)[0])
+
 
 def ordered(registers: Sequence[int], order: str) -> bytes:
     """Return the bytes of registers, the most significant one first."""
     if order in ("CDAB", "DCBA"):
         registers = registers[::-1]
     return b"".join(one.to_bytes(2, "little" if order in ("BADC", "DCBA") else "big") for one in registers)
+
+
+def number_in(register: Register, raw: Any, *, in_base64: bool) -> float:
+    """Return the number in an array of registers, or in bytes as hexadecimal or base64 text; raises Refusal."""
+    if isinstance(raw, str) and in_base64:
+        try:
+            return register.of_bytes(base64.b64decode(raw, validate=True))
+        except (binascii.Error, ValueError):
+            raise Refusal(Reason.BAD_SHAPE, f"{brief(raw)} is no base64") from None
+    if isinstance(raw, str) and register.byte is not None:
+        try:
+            return register.of_bytes(bytes.fromhex(raw.removeprefix("0x")))
+        except ValueError:
+            raise Refusal(Reason.BAD_SHAPE, f"{brief(raw)} is no hexadecimal text") from None
+    return register.value(registers_of(raw))
 
 
 def registers_of(raw: Any) -> Sequence[int]:

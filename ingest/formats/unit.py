@@ -39,6 +39,28 @@ _SAME = {
     "Ohm": "Ω", "kOhm": "kΩ", "MOhm": "MΩ", "Ω": "Ω", "mg/l": "mg/L", "％": "%", "伏": "V", "安": "A",
     "瓦": "W", "千瓦": "kW", "千瓦时": "kWh", "帕": "Pa", "千帕": "kPa", "兆帕": "MPa", "摄氏度": "℃", "赫兹": "Hz",
 }  # fmt: skip
+# Units that are converted into nothing.
+_ALONE = frozenset(
+    (
+        "°",
+        "dB",
+        "dBm",
+        "pH",
+        "lx",
+        "kvarh",
+        "varh",
+        "VAh",
+        "kVAh",
+        "kg",
+        "g",
+        "t",
+        "L",
+        "m³",
+        "µS/cm",
+        "次",
+        "个",
+    )
+)
 _OF = {unit: (kind, *to_base) for kind, units in _KINDS.items() for unit, to_base in units.items()}
 
 
@@ -46,6 +68,12 @@ def spelled_unit(unit: str) -> str:
     """Return a unit as the registry spells it."""
     unit = unit.strip()
     return _SAME.get(unit, unit)
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text behind a number is a unit, and not the rest of a number of something else."""
+    unit = spelled_unit(text)
+    return unit in _OF or unit in _ALONE
 
 
 @cache

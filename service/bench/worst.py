@@ -95,6 +95,21 @@ MESSAGES: Mapping[str, tuple[str, Feed, bytes]] = {
         "x", Feed("x", "mapping", "cet_properties"),
         repeated(b'{"location_code":"d","properties":[', b'{"key":"a","value":1}', b"]}"),
     ),
+    "mapping lines": ("x", Feed("x", "mapping", "line_protocol"), b"m,device=d a=1\n" * 17_000),
+    "mapping line": ("x", Feed("x", "mapping", "line_protocol"), b"m,device=d " + b"a" * 260_000 + b"=1"),
+    "mapping fields": (
+        "x", Feed("x", "mapping", "line_protocol"),
+        _numbered(b"m,device=d ", b"a%d=1", b"")[:32_000].rsplit(b",", 1)[0],
+    ),
+    "mapping csv": ("x", Feed("x", "mapping", "csv_lines"), b"device,a\n" + b"d,1\n" * 1_900),
+    "mapping cells": (
+        "x", Feed("x", "mapping", "csv_lines"),
+        b"device," + _numbered(b"", b"a%d", b"")[:60_000].rsplit(b",", 1)[0] + b"\nd" + b",1" * 9_000,
+    ),
+    "mapping pairs": ("p/d", Feed("p/{device}", "mapping", "name_value_pairs"), b"a=1;" * 65_000),
+    "mapping places": (
+        "x", Feed("x", "mapping", "alink"), _numbered(b'{"method":"thing.property.post","params":{', b'"a%d":1', b"}}"),
+    ),
     "tasmota": ("tele/d/SENSOR", Feed("tele/{device}/+", "tasmota"), _numbered(b"{", b'"a%d":1', b"}")),
     "tasmota nothing": ("tele/d/SENSOR", Feed("tele/{device}/+", "tasmota"), _numbered(b"{", b'"a%d":{}', b"}")),
     "shelly": ("shellies/d/x", Feed("shellies/{device}/#", "shelly"), _numbered(b"{", b'"a%d":{"b":1}', b"}")),

@@ -407,3 +407,522 @@ def test_senml_as_cbor():
         bytes.fromhex("82a3216364312f006178" + "02182a" + "a2006179" + "04f5"), "senml/gw", form="senml"
     )
     assert (values, reasons) == ({("d1", "x"): 42, ("d1", "y"): 1}, [])
+
+
+# ── vendors that we do not know: one mapping each, as an engineer on site would write it ─────
+VENDORS = [
+    # help.aliyun.com, device properties (Alink JSON)
+    (
+        Case(
+            "Alink: a property is a key, its value and time are inside", "/sys/pk/dev1/thing/event/property/post",
+            '{"id":"123","version":"1.0","sys":{"ack":0},"params":{"Power":{"value":"on","time":1524448722000},'
+            '"WF":{"value":23.6,"time":1524448722000}},"method":"thing.event.property.post"}',
+            {"Power": 1, "WF": 23.6}, "2018-04-23T09:58:42", device="dev1",
+        ),
+        """
+        topic = "/sys/{product}/{device}/thing/event/property/post"
+        words = { on = 1, off = 0 }
+        [[list]]
+        each = "/params/*"
+        value = ["/value", ""]
+        time = "/time"
+        """,
+    ),
+    # open.iot.10086.cn (OneNET), history of properties, numbers as texts
+    (
+        Case(
+            "a history: several instants below one name", "$sys/p1/dev1/thing/history/post",
+            '{"id":"1001","version":"1001","params":[{"properties":{"power":[{"value":"30.5","time":1524448722123},'
+            '{"value":"31.5","time":1524448722170}]}}],"method":"thing.history.post"}',
+        ),
+        """
+        topic = "$sys/{product}/{device}/thing/history/post"
+        text = true
+        [[list]]
+        each = "/params/*/properties/*/*"
+        name = "{*2}"
+        value = "/value"
+        time = "/time"
+        """,
+        [("dev1", "power", 30.5, "2018-04-23T09:58:42.123"), ("dev1", "power", 31.5, "2018-04-23T09:58:42.170")],
+    ),
+    # open.iot.10086.cn, datapoints of type 4: the time is a key
+    (
+        Case("the time is a key", "dp/dev1", '{"temperature":{"2015-03-22T22:31:12":22.5,"2015-03-22T22:31:22":22.6}}'),
+        """
+        topic = "dp/{device}"
+        [[list]]
+        each = "/*/*"
+        name = "{*1}"
+        time = "{*2}"
+        """,
+        [("dev1", "temperature", 22.5, "2015-03-22T22:31:12"), ("dev1", "temperature", 22.6, "2015-03-22T22:31:22")],
+    ),
+    # support.huaweicloud.com/api-iothub/iot_06_v5_3006.html: a gateway for its devices, UTC
+    (
+        Case("devices, each with services, each with a time", "$oc/devices/gw/sys/gateway/sub_devices/properties/report",
+             '{"devices":[{"device_id":"d1","services":[{"service_id":"analog","properties":{"PhV_phsA":"1","PhV_phsB":"2"},'
+             '"event_time":"20190606T121212Z"}]},{"device_id":"d2","services":[{"service_id":"parameter","properties":'
+             '{"Load":"3"},"event_time":"20190606T121213Z"}]}]}'),
+        """
+        topic = "$oc/devices/{gateway}/sys/gateway/sub_devices/properties/report"
+        records = "/devices/*/services/*"
+        device = "/device_id"
+        text = true
+        [time]
+        pointer = "/event_time"
+        [[list]]
+        each = "/properties/*"
+        name = "{/service_id}/{*}"
+        """,
+        [("d1", "analog/PhV_phsA", 1, "2019-06-06T20:12:12"), ("d1", "analog/PhV_phsB", 2, "2019-06-06T20:12:12"),
+         ("d2", "parameter/Load", 3, "2019-06-06T20:12:13")],
+    ),
+    # cloud.tencent.com/document/product/1081/34916
+    (
+        Case("Tencent: only reports hold readings", "$thing/up/property/p1/dev1",
+             '{"method":"report","clientToken":"123","timestamp":1628646783,"params":{"power_switch":1,"brightness":32}}',
+             {"power_switch": 1, "brightness": 32}, "2021-08-11T09:53:03", device="dev1"),
+        """
+        topic = "$thing/up/property/{product}/{device}"
+        [only]
+        "/method" = "report"
+        [time]
+        pointer = "/timestamp"
+        [flat]
+        at = "/params"
+        """,
+    ),
+    # a platform's subscription, aiot.docs.chn-das.com
+    (
+        Case("an array of devices with properties that name themselves", "sub/gw1",
+             '[{"productId":"product1","deviceId":"device1","properties":[{"key":"Power","value":true,"type":"bool","time":'
+             '1524448722000},{"key":"WF","value":2,"type":"int","time":1524448722000}]},{"productId":"product2","deviceId":'
+             '"device2","properties":[{"key":"WF","value":"12","type":"text","time":1524448722000}]}]',
+             {("device1", "Power"): 1, ("device1", "WF"): 2, ("device2", "WF"): 12}, "2018-04-23T09:58:42"),
+        """
+        records = "/*"
+        device = "/deviceId"
+        text = true
+        [[list]]
+        each = "/properties/*"
+        name = "/key"
+        value = "/value"
+        time = "/time"
+        """,
+    ),
+    # a protocol of a small Chinese vendor (Data-It): a unit and a quality beside each value
+    (
+        Case("units and qualities beside the values", "sensor/x",
+             '{"timestamp":1718380800000,"clientCode":"c","deviceId":"TH001","data":{"properties":{"temperature":{"value":25.6,'
+             '"unit":"°C","quality":"good","timestamp":1718380800000},"humidity":{"value":65.2,"unit":"%RH","quality":"stale"}}}}',
+             {"temperature": 25.6, "humidity?": 65.2}, "2024-06-15T00:00:00", device="TH001"),
+        """
+        device = "/deviceId"
+        [time]
+        pointer = "/timestamp"
+        [quality]
+        pointer = "/quality"
+        good = ["good"]
+        bad = ["stale"]
+        [[list]]
+        each = "/data/properties/*"
+        value = "/value"
+        unit = "/unit"
+        time = "/timestamp"
+        """,
+    ),
+    # Advantech WISE-4000 and WISE-4471 manuals, appendix on MQTT
+    (
+        Case("quality as of OPC, a channel that is off", "Advantech/00D0C9E4D7B8/data",
+             '{"s":1,"t":"2014-07-11T15:26:37Z","q":192,"c":1,"ai1":-1.234567,"ai_st1":1,"ai2":9999.9999,"di1":false,"di2":true}',
+             {"ai1": -1.234567, "ai_st1": 1, "di1": 0, "di2": 1}, "2014-07-11T23:26:37", ("sentinel",), "00D0C9E4D7B8"),
+        """
+        topic = "Advantech/{device}/data"
+        sentinels = [9999.9999]
+        [time]
+        pointer = "/t"
+        [quality]
+        pointer = "/q"
+        good = [192]
+        bad = [0]
+        [flat]
+        at = ""
+        ignore = ["s", "t", "q", "c"]
+        """,
+    ),
+    # Advantech ADAM-6000 manual: t is 0 while it has no clock
+    (
+        Case("a clock that was never set says 0: the time is that of arrival", "Advantech/0013430C981C/data",
+             '{"s":1,"t":0,"q":192,"c":1,"di1":true,"do1":false}', {"di1": 1, "do1": 0}, device="0013430C981C"),
+        """
+        topic = "Advantech/{device}/data"
+        [time]
+        pointer = "/t"
+        [flat]
+        at = ""
+        ignore = ["s", "t", "q", "c"]
+        """,
+    ),
+    # chirpstack.io/docs/chirpstack/integrations/events.html
+    (
+        Case("ChirpStack 4: what a codec made of it", "application/a1/device/0101010101010101/event/up",
+             '{"deduplicationId":"3ac7e3c4","time":"2022-07-18T09:34:15.775023242+00:00","deviceInfo":{"deviceName":"d1",'
+             '"devEui":"0101010101010101"},"fCnt":4,"fPort":1,"data":"qg==","object":{"temperatureSensor":{"1":22.5},'
+             '"analogInput":{"3":1.25}},"rxInfo":[{"rssi":-36,"snr":10.5}]}',
+             {"temperatureSensor/1": 22.5, "analogInput/3": 1.25}, "2022-07-18T17:34:15.775023", device="0101010101010101"),
+        """
+        topic = "application/{app}/device/{device}/event/up"
+        device = "/deviceInfo/devEui"
+        [time]
+        pointer = "/time"
+        [[list]]
+        each = "/object/*/*"
+        """,
+    ),
+    # the same page of version 3: JSON as a text
+    (
+        Case("ChirpStack 3: JSON inside of a text", "application/1/device/0807/event/up",
+             '{"applicationID":"1","deviceName":"d1","devEUI":"CAcGBQQDAgE=","fPort":5,"data":"Aad/","objectJSON":'
+             '"{\\"temperature\\":21.5,\\"humidity\\":50}"}',
+             {"temperature": 21.5, "humidity": 50}, device="d1"),
+        """
+        device = "/deviceName"
+        inside = "/objectJSON"
+        [flat]
+        at = "/objectJSON"
+        """,
+    ),
+    # resource.milesight.com, AM/EM sensors without a codec: byte 2 battery, bytes 5 and 6 low byte first in 0.1 degrees
+    (
+        Case("a payload of bytes in base64", "lora/24e124",
+             '{"devEUI":"24e124","time":"2024-01-02T03:04:05Z","data":"AXVkA2cQAQRocQ=="}',
+             {"battery": 100, "temperature": 27.2, "humidity": 56.5}, "2024-01-02T11:04:05", device="24e124"),
+        """
+        device = "/devEUI"
+        [time]
+        pointer = "/time"
+        [readings]
+        "/data" = [
+          { signal = "battery", base64 = true, register = "uint8", byte = 2 },
+          { signal = "temperature", base64 = true, register = "int16", byte = 5, order = "DCBA", scale = 0.1 },
+          { signal = "humidity", base64 = true, register = "uint8", byte = 9, scale = 0.5 },
+        ]
+        """,
+    ),
+    # thethingsindustries.com/docs/integrations/data-formats
+    (
+        Case("The Things Stack", "v3/app1@tenant/devices/dev1/up",
+             '{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"received_at":'
+             '"2020-02-12T15:15:45.787Z","uplink_message":{"f_port":2,"f_cnt":42,"frm_payload":"AQ==","decoded_payload":'
+             '{"temperature":1.0,"luminosity":0.64},"received_at":"2020-02-12T15:15:45.787Z"}}',
+             {"temperature": 1.0, "luminosity": 0.64}, "2020-02-12T23:15:45.787", device="dev1"),
+        """
+        topic = "v3/{app}/devices/{device}/up"
+        [only]
+        "/uplink_message" = "*"
+        [time]
+        pointer = "/received_at"
+        [flat]
+        at = "/uplink_message/decoded_payload"
+        """,
+    ),
+    # github.com/victronenergy/dbus-mqtt: the topic says what it is
+    (
+        Case("the topic names the reading", "N/c0619ab4a585/grid/30/Ac/L2/Power", '{"value":-123.4}',
+             {"Ac/L2/Power": -123.4}, device="grid-30"),
+        """
+        topic = "N/{gateway}/{service}/{instance}/#"
+        device = "{service}-{instance}"
+        [[list]]
+        each = ""
+        name = "{#}"
+        value = "/value"
+        """,
+    ),
+    # home-assistant.io/integrations/mqtt_statestream, esphome.io/components/mqtt
+    (
+        Case("a bare number", "homeassistant/sensor/boiler/state", "61.5", {"temperature": 61.5}, device="boiler"),
+        """
+        topic = "homeassistant/{kind}/{device}/state"
+        payload = "text"
+        sentinels = ["unavailable", "unknown"]
+        words = { on = 1, off = 0 }
+        [readings]
+        "" = "temperature"
+        """,
+    ),
+    (
+        Case("a bare word for nothing", "homeassistant/sensor/boiler/state", "unavailable", refused=("sentinel",)),
+        """
+        topic = "homeassistant/{kind}/{device}/state"
+        payload = "text"
+        sentinels = ["unavailable", "unknown"]
+        [readings]
+        "" = "temperature"
+        """,
+    ),
+    # zigbee2mqtt.io/guide/usage/mqtt_topics_and_messages.html
+    (
+        Case("Zigbee2MQTT", "zigbee2mqtt/plug",
+             '{"current":0.1,"power":23.4,"voltage":231,"energy":12.5,"state":"ON","linkquality":120,"update":{"state":"idle"},'
+             '"last_seen":"2026-11-20T09:00:00+08:00"}',
+             {"current_a": 0.1, "active_power": 23.4, "voltage_a": 231, "active_energy": 12.5, "running": 1},
+             "2026-11-20T09:00:00", device="plug"),
+        """
+        topic = "zigbee2mqtt/{device}"
+        [time]
+        pointer = "/last_seen"
+        [readings]
+        "/current" = { signal = "current_a", unit = "A" }
+        "/power" = { signal = "active_power", unit = "W" }
+        "/voltage" = { signal = "voltage_a", unit = "V" }
+        "/energy" = { signal = "active_energy", unit = "kWh" }
+        "/state" = { signal = "running", words = { ON = 1, OFF = 0 } }
+        """,
+    ),
+    # ptc.com, Kepware IoT Gateway, standard template
+    (
+        Case("channel, device and tag in one name", "iotgateway",
+             '{"timestamp":1420266040000,"values":[{"id":"Channel1.Welder3.Current","v":185.5,"q":true,"t":1420266039000},'
+             '{"id":"Channel1.Welder4.Current","v":0,"q":false,"t":1420266039000},{"id":"odd","v":1,"q":true,"t":1420266039000}]}',
+             {("Welder3", "Current"): 185.5, ("Welder4", "Current?"): 0}, "2015-01-03T14:20:39", ("bad_shape",)),
+        """
+        [time]
+        pointer = "/timestamp"
+        [quality]
+        pointer = "/q"
+        good = [true]
+        bad = [false]
+        [[list]]
+        each = "/values/*"
+        name = "/id"
+        pattern = "{}.{device}.{name}"
+        value = "/v"
+        time = "/t"
+        """,
+    ),
+    # reference.opcfoundation.org, part 14, JSON messages
+    (
+        Case("OPC UA PubSub", "opcua/json/data/p1",
+             '{"MessageId":"32235546","MessageType":"ua-data","PublisherId":"p1","Messages":[{"DataSetWriterId":62541,'
+             '"DataSetWriterName":"Press7","Timestamp":"2021-09-27T18:45:19.555Z","Payload":{"Temperature":{"Value":21.5,'
+             '"StatusCode":{"Code":0}},"Pressure":{"Value":3.5,"StatusCode":{"Code":2147483648}},"Running":{"Type":1,"Body":true},'
+             '"Speed":1450}}]}',
+             {"Temperature": 21.5, "Running": 1, "Speed": 1450}, "2021-09-28T02:45:19.555", ("bad_quality",), "Press7"),
+        """
+        records = "/Messages/*"
+        device = "/DataSetWriterName"
+        [only]
+        "/MessageType" = "ua-data"
+        [time]
+        pointer = "/Timestamp"
+        [[list]]
+        each = "/Payload/*"
+        value = ["/Value", "/Body", ""]
+        error = "/StatusCode/Code"
+        """,
+    ),
+    # docs.influxdata.com, line protocol and Telegraf's JSON
+    (
+        Case("line protocol", "telegraf/h1",
+             'meter,host=pm1,room=hall\\ 2 U=231.5,P=12i,on=true,note="a, b" 1556813561098000000\nmeter,host=pm2 U=230\n',
+             {("pm1", "U"): 231.5, ("pm1", "P"): 12, ("pm1", "on"): 1, ("pm2", "U"): 230}, refused=("not_a_number",)),
+        """
+        payload = "influx"
+        device = "/tags/host"
+        [time]
+        pointer = "/time"
+        [[list]]
+        each = "/fields/*"
+        """,
+        [("pm1", "U", 231.5, "2019-05-03T00:12:41.098"), ("pm1", "P", 12, "2019-05-03T00:12:41.098"),
+         ("pm1", "on", 1, "2019-05-03T00:12:41.098"), ("pm2", "U", 230, "")],
+    ),
+    (
+        Case("Telegraf in batches", "telegraf/h1",
+             '{"metrics":[{"fields":{"usage_idle":98.09},"name":"cpu","tags":{"cpu":"cpu0","host":"h1"},"timestamp":1516134100},'
+             '{"fields":{"used_percent":41.5},"name":"mem","tags":{"host":"h1"},"timestamp":1516134100}]}',
+             {"cpu/usage_idle": 98.09, "mem/used_percent": 41.5}, "2018-01-17T04:21:40", device="h1"),
+        """
+        records = "/metrics/*"
+        device = "/tags/host"
+        [time]
+        pointer = "/timestamp"
+        [[list]]
+        each = "/fields/*"
+        name = "{/name}/{*}"
+        """,
+    ),
+    # docs.aws.amazon.com/iot, device shadow
+    (
+        Case("a shadow", "$aws/things/meter1/shadow/update",
+             '{"state":{"reported":{"ia":12.5,"door":"开"},"desired":{"ia":0}},"metadata":{"reported":{"ia":{"timestamp":1}}},'
+             '"timestamp":1795222800}',
+             {"ia": 12.5, "door": 1}, "2026-11-21T09:00:00", device="meter1"),
+        """
+        topic = "$aws/things/{device}/shadow/update"
+        words = { "开" = 1, "关" = 0 }
+        [time]
+        pointer = "/timestamp"
+        [flat]
+        at = "/state/reported"
+        """,
+    ),
+    # numbers as people write them, in a dashboard's export
+    (
+        Case("numbers with units and thousands", "show/d1",
+             '{"t":"2026-11-21 09:00:00","功率":"1,234.5 kW","温度":"23.5℃","湿度":" 60 % ","编号":"12AB34","空":""}',
+             {"power": 1234.5, "temperature": 23.5, "humidity": 60}, "2026-11-21T09:00:00", ("not_a_number",), "d1"),
+        """
+        topic = "show/{device}"
+        text = true
+        [time]
+        pointer = "/t"
+        [readings]
+        "/功率" = "power"
+        "/温度" = "temperature"
+        "/湿度" = "humidity"
+        "/编号" = "number"
+        "/空" = "empty"
+        """,
+    ),
+    (
+        Case("a comma before the fraction", "show/d1", '{"p":"1.234,5 kW"}', {"power": 1234.5}, device="d1"),
+        """
+        topic = "show/{device}"
+        text = true
+        decimal = ","
+        [readings]
+        "/p" = "power"
+        """,
+    ),
+    # DTUs of several makers: lines of cells, pairs
+    (
+        Case("lines of cells below a header", "csv/gw", "time,meter,Ua,Ia\r\n20261121090000,m1,220.5,1.5\r\n20261121090000,m2,221,--\r\n",
+             {("m1", "Ua"): 220.5, ("m1", "Ia"): 1.5, ("m2", "Ua"): 221}, "2026-11-21T09:00:00", ("sentinel",)),
+        """
+        payload = "csv"
+        device = "/meter"
+        sentinels = ["--"]
+        [time]
+        pointer = "/time"
+        [flat]
+        at = ""
+        ignore = ["time", "meter"]
+        """,
+    ),
+    (
+        Case("pairs", "dtu/d1", "T=25.3;H=60.1;DI1=1", {"T": 25.3, "H": 60.1, "DI1": 1}, device="d1"),
+        """
+        topic = "dtu/{device}"
+        payload = "pairs"
+        [flat]
+        at = ""
+        """,
+    ),
+    # a register that is a set of bits
+    (
+        Case("bits of a word, one of them upside down", "dtu/d1", '{"status":5,"state":3}',
+             {"running": 1, "alarm": 0, "closed": 0, "mode": 2}, device="d1"),
+        """
+        topic = "dtu/{device}"
+        [readings]
+        "/status" = [
+          { signal = "running", bit = 0 },
+          { signal = "alarm", bit = 1 },
+          { signal = "closed", bit = 2, invert = true },
+        ]
+        "/state" = { signal = "mode", words = { "3" = 2 } }
+        """,
+    ),
+    # EMQX, eKuiper: columns side by side
+    (
+        Case("names, values and times side by side", "edge/d1",
+             '{"device":"d1","tags":["Ua","Ub"],"data":[220.5,221.5],"ts":[1795222800,1795222800],"k":[1,10]}',
+             {"Ua": 220.5, "Ub": 2215}, "2026-11-21T09:00:00", device="d1"),
+        """
+        device = "/device"
+        [[list]]
+        each = "/tags/*"
+        name = ""
+        value = "/data/*"
+        time = "/ts/*"
+        times = "/k/*"
+        """,
+    ),
+    # an MES in Java: date and time apart, a device that needs two fields
+    (
+        Case("a date, a time, and a device of two parts", "mes/gw",
+             '{"line":"L1","no":7,"date":"2026-11-21","time":"09:00:00","I":185.5}', {"I": 185.5}, "2026-11-21T09:00:00",
+             device="L1-7"),
+        """
+        device = "{/line}-{/no}"
+        [time]
+        pointer = "{/date} {/time}"
+        [readings]
+        "/I" = "I"
+        """,
+    ),
+    (Case("a record of a kind that nobody has described", "mes/gw", '{"line":"L1","event":"start"}', refused=("bad_shape",)),
+     '[readings]\n"/I" = "I"'),
+    (Case("kinds of records in one message", "mix/gw", '{"list":[{"type":"data","d":"m1","U":220},{"type":"beat","d":"m1"}]}',
+          {"U": 220}, device="m1"),
+     'records = "/list/*"\ndevice = "/d"\n[only]\n"/type" = "data"\n[readings]\n"/U" = "U"'),
+]  # fmt: skip
+
+
+@pytest.fixture
+def vendor(tmp_path):
+    def write(text):
+        path = tmp_path / "vendor.toml"
+        path.write_text("\n".join(line.strip() for line in text.splitlines()), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row[0].shows) for row in VENDORS])
+def test_a_vendor_in_a_few_lines(row, vendor):
+    case, text, *several = row
+    if not several:
+        check(case, mapping=vendor(text))
+        return
+    result = Reading(Wish(mapping=vendor(text))).read(Captured("it", case.topic, case.raw.encode()), NOW)
+    taken = [(one["device"], one["signal"], one["value"], one["t_ns"]) for one in result["rows"]]
+    assert taken == [(*one[:3], ns(one[3]) if one[3] else NOW) for one in several[0]]
+    assert [one["reason"] for one in result["rejects"]] == list(case.refused)
+
+
+def test_chinese_text_that_is_no_utf8(vendor):
+    raw = '{"表号":"m1","A相电流":12.5}'.encode("gb18030")
+    text = 'encoding = "gb18030"\ndevice = "/表号"\n[readings]\n"/A相电流" = "current_a"'
+    assert read(raw, "x", mapping=vendor(text))[0] == {("m1", "current_a"): 12.5}
+    assert read(raw, "x", mapping=vendor(text.split("\n", 1)[1]))[2] == ["not_utf8"]
+
+
+def test_raw_bytes_of_registers(vendor):
+    text = 'topic = "raw/{device}"\npayload = "hex"\n[readings]\n"" = [{ signal = "a", register = "uint16", byte = 1 }]'
+    assert read(b"\xfe\x00\x2a", "raw/d", mapping=vendor(text))[0] == {("d", "a"): 42}
+    assert read(b"\xfe", "raw/d", mapping=vendor(text))[2] == ["bad_length"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "reason"),
+    [
+        ("csv", "", "bad_shape"),
+        ("csv", "a,b\n1", "bad_shape"),
+        ("csv", "\n".join("1" for _ in range(3_000)), "too_large"),
+        ("pairs", "what is this", "bad_shape"),
+        ("influx", "no fields", "bad_shape"),
+        ("lines", '{"a":1}\n{', "bad_json"),
+        ("text", b"\xff", "not_utf8"),
+        ("json", "", "bad_json"),
+        ("json", "[]", "bad_shape"),
+        ("json", '"text"', "bad_shape"),
+        ("json", "null", "bad_shape"),
+    ],
+)
+def test_what_cannot_be_read_says_why(kind, raw, reason, vendor):
+    text = f'topic = "x/{{device}}"\npayload = "{kind}"\n[readings]\n"/a" = "a"'
+    assert read(raw, "x/d", mapping=vendor(text))[2] == [reason]
