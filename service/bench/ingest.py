@@ -93,7 +93,7 @@ def closed_loop(case: str, plan: Plan, *, database: bool) -> Result:
             "readings_per_s": round(published["readings"] / took_s),
             "messages_per_s": round(published["messages"] / took_s),
             "seconds": round(took_s, 2),
-            "other_processes_cores": round(max(0.0, published["busy_s"] - sum(used.values())) / took_s, 2),
+            "other_processes_cores": others_cores(used, published, took_s),
         }
         if database:
             result |= bench.resources(used, published["messages"])
@@ -111,13 +111,25 @@ def open_loop(case: str, plan: Plan, *, messages_per_s: float) -> Result:
             case, n_messages, rate_per_s=messages_per_s, start_ns=clock_ns() + int(lead_s * SECOND),
             spike_every=max(1, int(messages_per_s / 10)),
         )  # fmt: skip
-        bench.publish(load, Bounds(open_loop=True, window=5_000, deadline_s=plan.seconds * 3))
+        before = bench.cpu()
+        published, took_s = bench.publish(
+            load, Bounds(open_loop=True, window=5_000, deadline_s=plan.seconds * 3)
+        )
+        used = {name: s - before[name] for name, s in bench.cpu().items()} | {"publisher": published["cpu_s"]}
         bench.check()
         return (
-            {"half_load_messages_per_s": round(messages_per_s)}
+            {
+                "half_load_messages_per_s": round(messages_per_s),
+                "half_load_other_processes_cores": others_cores(used, published, took_s),
+            }
             | bench.commit_latency(since_ns=load.start_ns)
             | bench.notify_latency()
         )
+
+
+def others_cores(used: dict[str, float], published: dict[str, float], took_s: float) -> float:
+    """Return how many cores processes that are not ours took meanwhile."""
+    return round(max(0.0, published["busy_s"] - sum(used.values())) / took_s, 2)
 
 
 @dataclass(slots=True)
