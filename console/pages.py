@@ -134,7 +134,9 @@ def evidence_of(alert_id: str) -> dict[str, Any] | None:
     if not documents:
         return None
     newest = documents[-1]
-    return {**newest, "charts": [(one, _evidence_chart(one)) for one in newest["series"]]}
+    # What the rule's methods made of the readings, and then the readings.
+    shown = (*newest.get("seen", ()), *newest["series"])
+    return {**newest, "charts": [(one, _evidence_chart(one)) for one in shown]}
 
 
 def _evidence_chart(one: dict[str, Any]) -> chart.Chart | None:

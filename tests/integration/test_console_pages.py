@@ -503,6 +503,8 @@ def test_an_alerts_page_shows_what_it_rests_on(visit, night, dsn):
                  "numbers": {"upper": 70.0}},
         "series": [{"series": 1, "signal": "fan_running", "name": "1号除尘器 风机运行", "unit": "",
                     "t_ms": [1_795_222_800_000, 1_795_222_810_000], "value": [1.0, 0.0], "quality": [2, 2]}],
+        "seen": [{"name": "slope(pressure, 60)", "signal": "pressure", "unit": "Pa/s", "params": {},
+                  "t_ms": [1_795_222_800_000, 1_795_222_810_000], "value": [0.1, 0.4]}],
     }  # fmt: skip
     with psycopg.connect(dsn, autocommit=True) as connection:
         evidence.write(connection, night["red"], 1, document, now=0)
@@ -510,4 +512,5 @@ def test_an_alerts_page_shows_what_it_rests_on(visit, night, dsn):
     assert "证据 · D-10 v7" in text
     assert "production_running and not fan_running" in text
     assert "1号除尘器 风机运行" in text
-    assert answer.content.decode().count("<svg") == 2
+    assert "slope(pressure, 60) (Pa/s)" in text
+    assert answer.content.decode().count("<svg") == 3

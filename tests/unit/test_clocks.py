@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes.plain_registry import catalog_of
 
 from alerts.desk import Desk
 from alerts.policy import Policy
@@ -16,6 +15,7 @@ from ingest.skew import Estimates, Skew
 from service.clocks import LOOK, Clocks, fastest_s
 from service.config import Watch
 from service.planning import plan_of
+from service.town_catalog import catalog_of
 
 NOW = 1_795_222_800 * SECOND
 TOWN = """

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from fakes.plain_registry import catalog_of
 from test_planning import TOWN
 
 from core.batch import Batch
@@ -15,6 +14,7 @@ from ingest.batcher import Delivery
 from registry.facts import Fact
 from service.facts import FactSeries, missing
 from service.rules import read_rules
+from service.town_catalog import catalog_of
 
 CHINA = ZoneInfo("Asia/Shanghai")
 ORDER = 5  # key of the series, behind the four of the town

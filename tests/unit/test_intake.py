@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from fakes.plain_registry import catalog_of
 
 from alerts.desk import Desk
 from alerts.policy import Policy
@@ -17,6 +16,7 @@ from ingest.batcher import Delivery
 from service.config import Watch
 from service.intake import LOOK, Intake
 from service.planning import plan_of
+from service.town_catalog import catalog_of
 
 NOW = 1_795_222_800 * SECOND
 TOWN = """

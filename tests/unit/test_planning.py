@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fakes.plain_registry import catalog_of
 
 from core.batch import Batch
 from core.errors import RuleError
@@ -15,6 +14,7 @@ from service.config import Rules, Watch
 from service.metrics import PipelineMetrics
 from service.planning import plan_of
 from service.rules import RuleFiles, packs_of, read_rules, rules_of, unknown_parameters
+from service.town_catalog import catalog_of
 
 TOWN = """
 [[area]]
