@@ -23,7 +23,7 @@ from typing import Any
 
 from core.batch import Quality
 from core.reject import Reason
-from ingest.columns import ABSENT, Columns
+from ingest.columns import ABSENT, LARGEST_VALUE, Columns
 from ingest.formats.contract import Refusal, as_value, brief, some
 from ingest.formats.table import Table, read_table
 from ingest.formats.unit import conversion, is_unit
@@ -248,13 +248,17 @@ class Readings:
             self.unclaimed.append(name)
             return
         self.n_known += 1
-        try:
-            if raw.__class__ is str and meaning.text:
-                raw, series, meaning = self._measured(name, raw, series, meaning)
-            value = meaning.value(raw)
-        except Refusal as refusal:
-            self.refuse(refusal.reason, f"{brief(name)}: {refusal.detail}")
-            return
+        value: float | None
+        if meaning is AS_IS and raw.__class__ is float and -LARGEST_VALUE <= raw <= LARGEST_VALUE:
+            value = raw
+        else:
+            try:
+                if raw.__class__ is str and meaning.text:
+                    raw, series, meaning = self._measured(name, raw, series, meaning)
+                value = meaning.value(raw)
+            except Refusal as refusal:
+                self.refuse(refusal.reason, f"{brief(name)}: {refusal.detail}")
+                return
         if value is not None:
             self.columns.add(series, t, value if times == 1 else rounded(value * times))
             if quality is not Quality.GOOD:
