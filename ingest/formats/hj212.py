@@ -332,7 +332,10 @@ def _pairs(cp: str) -> Iterator[tuple[str, str, str]]:
             name, sign, text = item.partition("=")
             factor, _, kind = name.strip().rpartition("-")
             if sign:
-                yield (factor, kind, text.strip()) if factor else (kind, "", text.strip())
+                # Some write LA-Rtd-Rtd and LA-Rtd-Flag.
+                yield (
+                    (factor.removesuffix("-Rtd"), kind, text.strip()) if factor else (kind, "", text.strip())
+                )
 
 
 def _known_command(command: Command) -> None:

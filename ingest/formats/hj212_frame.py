@@ -21,6 +21,7 @@ from ingest.formats.contract import Refusal, brief
 from ingest.instant import LARGEST
 
 _HEAD = re.compile(rb"##(\d{4})")
+_NEXT = re.compile(rb"##\d{4}[A-Za-z]{2,4}=")
 _TAIL = re.compile(rb"([0-9A-Fa-f]{4})?(?:\r\n|\\r\\n|\s)*")
 _FIELD = re.compile(r"([A-Za-z]+)=([^;&]*)")
 _MN = re.compile(r"[0-9A-Za-z_.-]{1,40}")
@@ -121,13 +122,18 @@ def segments(payload: bytes) -> Iterator[Segment]:
 def _segment(payload: bytes, place: int) -> tuple[Segment, int]:
     head = _HEAD.match(payload, place)
     begin = head.end() if head else place
-    opening = payload.find(b"CP=&&", begin)
+    later = _NEXT.search(payload, begin)
+    end = later.start() if later else len(payload)
+    opening = payload.find(b"CP=&&", begin, end)
     if opening < 0:
-        opening = payload.lower().find(b"cp=&&", begin)
-    closing = payload.find(b"&&", opening + 5)
-    if opening < 0 or closing < 0 or closing - begin > LONGEST:
+        opening = payload.lower().find(b"cp=&&", begin, end)
+    closing = payload.find(b"&&", opening + 5, end) if opening >= 0 else -1
+    if closing < 0 or closing - begin > LONGEST:
         where = "is cut" if opening >= 0 else "has no CP=&&"
-        raise Refusal(Reason.BAD_SHAPE, f"{brief(_text(payload[place : place + 60]))} {where}")
+        problem = f"{brief(_text(payload[place : min(place + 60, end)]))} {where}"
+        if later is None:
+            raise Refusal(Reason.BAD_SHAPE, problem)
+        return Segment({}, "", problem, tolerable=False), end  # the next frame may be sound
     data = payload[begin : closing + 2]
     tail = _TAIL.match(payload, closing + 2)
     assert tail is not None, "the pattern matches nothing too"

@@ -21,6 +21,7 @@ from ingest.formats.when import as_instant
 
 _TEXT = Meaning(text=True)
 _NO_TIME = (None, "", 0, "0")
+_NO_ERROR: tuple[Any, ...] = (None, "", 0, "0", [])
 
 
 class Record:
@@ -133,7 +134,7 @@ class Record:
             )
         with Refusing(self.columns, origin.gateway):
             error = find(member.node, one.error) if one.error else MISSING
-            if error is not MISSING and error:
+            if error is not MISSING and error not in _NO_ERROR:
                 raise Refusal(Reason.BAD_QUALITY, f"{brief(name)}: error {brief(error)}")
             t = self._time((one.time,), member, origin, self.t) if one.time else self.t
             quality = _quality(self.mapping.quality, member.node, (), self.quality)

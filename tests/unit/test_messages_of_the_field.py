@@ -332,6 +332,13 @@ HJ212 = [
          refused=("bad_time",)),
     Case("a month that there is not", "hj212/gw/up", frame(_HEAD.replace("=20261121090000;", "=20261321090000;") + "a34013-Rtd=1&&"),
          refused=("bad_time",)),
+    Case("a kind written twice", "hj212/gw/up", frame(_HEAD + "LA-Rtd-Rtd=71.0,LA-Rtd-Flag=D&&"), {"noise_level?": 71.0},
+         "2026-11-21T09:00:00", device="M1"),
+    Case("a frame that was cut, and a sound one behind it", "hj212/gw/up",
+         frame(_HEAD + "a34013-Rtd=1&&")[:70] + frame(_HEAD + "LA-Rtd=51.2&&"), {"noise_level": 51.2}, "2026-11-21T09:00:00",
+         ("bad_shape",), "M1"),
+    Case("what a DTU says of itself, and a frame", "hj212/gw/up", "DTU0001\r\n" + frame(_HEAD + "LA-Rtd=51.2&&"),
+         {"noise_level": 51.2}, "2026-11-21T09:00:00", ("bad_shape",), "M1"),
     Case("the answer to a command", "hj212/gw/up", frame("QN=20261121090000123;ST=91;CN=9012;PW=123456;MN=M1;Flag=4;CP=&&ExeRtn=1&&")),
     Case("a line of the log", "hj212/gw/up", frame(_HEAD.replace("2011", "3020") + "PolId=w00000,i11001-Info=//清洗管路//&&")),
     Case("an alarm", "hj212/gw/up",
@@ -849,6 +856,39 @@ VENDORS = [
         value = "/data/*"
         time = "/ts/*"
         times = "/k/*"
+        """,
+    ),
+    # public code that talks to gateways of USR IOT (rw_prot 1.0.1): numbers and errors are texts
+    (
+        Case("an error that is the text 0 is none", "usr/gw1",
+             '{"rw_prot":{"Ver":"1.0.1","dir":"up","id":"123","r_data":[{"name":"Temperature","value":"25.5","err":"0"},'
+             '{"name":"DI1","value":"1","err":"0"},{"name":"AI2","value":"","err":"1"}]}}',
+             {"Temperature": 25.5, "DI1": 1}, refused=("bad_quality",)),
+        """
+        topic = "usr/{gateway}"
+        text = true
+        [only]
+        "/rw_prot/dir" = "up"
+        [[list]]
+        each = "/rw_prot/r_data/*"
+        name = "/name"
+        value = "/value"
+        error = "/err"
+        """,
+    ),
+    # a power room's monitor, PHP: results inside of a text
+    (
+        Case("Chinese names inside of a text", "lab/gw",
+             '{"sample_barcode":"code1","json":"{\\"A相电压\\":\\"399.04\\",\\"频率\\":\\"49.99\\",\\"标准空载损耗\\":\\"{标准}\\"}"}',
+             {"voltage_a": 399.04, "frequency": 49.99}, refused=("not_a_number",), device="code1"),
+        """
+        device = "/sample_barcode"
+        inside = "/json"
+        text = true
+        [readings]
+        "/json/A相电压" = { signal = "voltage_a", unit = "V" }
+        "/json/频率" = { signal = "frequency", unit = "Hz" }
+        "/json/标准空载损耗" = "loss"
         """,
     ),
     # an MES in Java: date and time apart, a device that needs two fields
