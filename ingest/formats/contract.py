@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 
 from core.batch import Quality
 from core.reject import Reason
-from ingest.columns import LARGEST_VALUE, Columns, Message
+from ingest.columns import LARGEST_VALUE, Columns, Ints, Message
 from ingest.instant import LARGEST, from_float
 from registry.catalog import Catalog, Gateway
 
@@ -68,7 +68,7 @@ class Sender:
 
     gateway: int
     series: dict[str, int]
-    shapes: dict[tuple[object, ...], list[int]] = field(default_factory=dict)
+    shapes: dict[tuple[object, ...], Ints] = field(default_factory=dict)
 
 
 def as_dict(series: Mapping[str, int]) -> dict[str, int]:

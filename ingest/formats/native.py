@@ -6,6 +6,7 @@ the slow way, which looks at every row and says what is wrong with it.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -164,11 +165,10 @@ def _take_columns(
     shape = (n, *by_signal)
     series = sender.shapes.get(shape)
     if series is None:
-        series = [key for signal in by_signal for key in (sender.series[signal],) * n]
+        series = array("i", [key for signal in by_signal for key in (sender.series[signal],) * n])
         if len(sender.shapes) < MOST_SHAPES and len(series) <= LARGEST_SHAPE:
             sender.shapes[shape] = series
-    columns.series += series
-    columns.t += [t0 + offset for offset in body.dt] * n_signals
+    columns.block(series, array("q", [t0 + offset for offset in body.dt]) * n_signals)
     if body.q != "good":
         columns.mark(n * n_signals, QUALITIES[body.q])
     return True
