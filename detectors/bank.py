@@ -29,8 +29,8 @@ from detectors.staleness import Staleness
 
 # A reading beyond this counts as this: squares of it are still finite.
 BIGGEST = 1e15
-# Longer runs are taken in pieces, so that all columns of a piece fit the cache.
-_LONGEST = 16_384
+# Longer runs are taken in pieces, so that memory and the size of sums are bounded.
+_LONGEST = 65_536
 
 
 class Bank:

@@ -94,7 +94,7 @@ class Pool:
         start, count = runs.start[which], runs.count[which]
         most, n_long = int(np.maximum.reduce(count)), 0
         if most > 1:
-            # In 16 bits it is sorted by counting; pieces of runs are shorter.
+            # In 16 bits it is sorted by counting; no piece of a run is longer than 65,536.
             order = (most - count).astype(np.uint16).argsort(kind="stable")
             lane, start, count = lane[order], start[order], count[order]
         if most > longest:
