@@ -39,6 +39,8 @@ _ALSO = {
 _SENML = {"bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"}
 # What a mapping must have in common with a message, at least, to be the one.
 _ENOUGH = 1.5
+# Mappings that fit any vendor: for what no other fits.
+_ANY = ("flat_json", "dtu_flat", "flat_array")
 
 
 def guess(message: Message) -> tuple[str, str]:
@@ -56,12 +58,19 @@ def guess(message: Message) -> tuple[str, str]:
     form = _by_shape(body)
     if form:
         return form, ""
-    name = best_mapping(body)
-    if name:
-        return "mapping", name
-    first = body[0] if isinstance(body, list) and body else body
-    plain = isinstance(first, dict) and all(not isinstance(one, dict | list) for one in first.values())
-    return ("thingsboard", "") if plain else ("", "")
+    name = best_mapping(body, message.topic) or ("flat_json" if _is_plain(body) else "")
+    if not name and isinstance(body, list) and body and all(_is_plain(one) for one in body[:8]):
+        name = "flat_array"
+    return ("mapping", name) if name else ("", "")
+
+
+def _is_plain(body: Any) -> bool:
+    """Whether a message is an object of numbers and texts, nothing deeper."""
+    return (
+        isinstance(body, dict)
+        and bool(body)
+        and not any(isinstance(one, dict | list) for one in body.values())
+    )
 
 
 def _by_bytes(payload: bytes) -> str:
@@ -92,28 +101,44 @@ def _by_shape(body: Any) -> str:
         return "senml"
     if {"m", "v"} <= keys or "readings" in keys or {"t0", "series"} <= keys:
         return "native"
-    if {"StatusSNS", "ENERGY"} & keys or (
+    if {"StatusSNS", "ENERGY", "ZbReceived"} & keys or (
         "Time" in keys and any(isinstance(one, dict) for one in first.values())
     ):
         return "tasmota"
-    if "emeters" in keys or "relays" in keys or ("src" in keys and keys & {"params", "result"}):
+    if keys & {"emeters", "relays", "apower", "a_act_power"} or (
+        "src" in keys and keys & {"params", "result"}
+    ):
         return "shelly"
     if "tags" in keys or ({"node", "values"} <= keys and "group" in keys):
         return "neuron"
-    if {"ts", "values"} <= keys or all(isinstance(one, list) for one in first.values()):
+    if {"ts", "values"} <= keys or all(_are_entries(one) for one in first.values()):
         return "thingsboard"
     return ""
 
 
-def best_mapping(body: Any) -> str:
-    """Return the shipped mapping that has most in common with a message, "" when none has enough."""
+def _are_entries(entries: Any) -> bool:
+    """Whether an array is what a gateway of ThingsBoard says of a device."""
+    return isinstance(entries, list) and all(
+        isinstance(one, dict) and ("values" in one or _is_plain(one)) for one in entries[:8]
+    )
+
+
+def best_mapping(body: Any, topic: str = "") -> str:
+    """Return the shipped mapping that has most in common with a message and its topic, "" when none has enough."""
     try:
         body = stripped(body)
     except Refusal:
         return ""
-    scores = {name: _likeness(load_mapping(name), body) for name in shipped()}
-    name = max(scores, key=lambda one: scores[one])
-    return name if scores[name] >= _ENOUGH else ""
+    scores = {}
+    for name in shipped():
+        mapping = load_mapping(name)
+        likeness = _likeness(mapping, body)
+        scores[name] = likeness + 3 * (likeness > 0 and _fits(mapping.topic, topic))
+    for names in (scores.keys() - set(_ANY), _ANY):
+        name = max(sorted(names), key=lambda one: scores[one])
+        if scores[name] >= _ENOUGH:
+            return name
+    return ""
 
 
 def _likeness(mapping: Mapping, body: Any) -> float:
@@ -123,8 +148,10 @@ def _likeness(mapping: Mapping, body: Any) -> float:
     if mapping.form.kind != "json" or place is None:
         return 0
     record = place.node
-    if not all(seek(record, place.around, pointer) in values for pointer, values in mapping.only):
-        return 0
+    for pointer, values in mapping.only:
+        found = seek(record, place.around, pointer)
+        if found is MISSING or not (found in values or "*" in values):
+            return 0
     if mapping.device and not any(_is_there(one, place) for one in mapping.device):
         return 0
     n_times = sum(_is_there(one, place) for one in mapping.time)
@@ -135,10 +162,22 @@ def _likeness(mapping: Mapping, body: Any) -> float:
         for pointer in mapping.flat
         if isinstance(members := find(record, pointer), dict)
     )
-    if mapping.time and not n_times and not n_readings:
+    if mapping.time and not n_times + n_readings + n_named:
+        return 0
+    if not n_readings + n_listed + _n_flat(mapping, record):
         return 0
     specific = 2 * bool(mapping.device) + 2 * n_times + n_readings + 3 * n_listed + n_named
     return specific / (1 if mapping.device or n_readings or n_listed or n_named else 1.2) if specific else 0
+
+
+def _n_flat(mapping: Mapping, record: Any) -> int:
+    """Return how many numbers a mapping would take by their own names."""
+    return sum(
+        isinstance(one, bool | int | float) and name not in mapping.ignore
+        for pointer in mapping.flat
+        if isinstance(members := find(record, pointer), dict)
+        for name, one in members.items()
+    )
 
 
 def _is_there(template: Template, place: Place) -> bool:

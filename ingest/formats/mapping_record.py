@@ -202,13 +202,12 @@ def _quality(
 
 
 def _members(node: Any, mapping: mapping_file.Mapping) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers of an object by their names; texts only where a table says what they are."""
+    """Yield the numbers of an object by their names, and texts that a table names or that stand for numbers."""
     if isinstance(node, dict):
         common = mapping.names.common
-        texts = common.text or bool(common.words)
         for name, raw in node.items():
             wanted = isinstance(raw, bool | int | float) or (
-                isinstance(raw, str) and (texts or name in mapping.names.own)
+                isinstance(raw, str) and (name in mapping.names.own or common.reads(raw))
             )
             if wanted and name not in mapping.ignore:
                 yield name, raw

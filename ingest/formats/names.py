@@ -114,6 +114,11 @@ class Meaning:
         measured = self.measured(word)
         return raw if measured is None else measured[0]
 
+    def reads(self, text: str) -> bool:
+        """Whether a text is a number, a word that stands for one, or one for "no value"."""
+        word = text.strip()
+        return word in self.words or word in self.blanks or self.measured(word) is not None
+
     def measured(self, text: str) -> tuple[float, str] | None:
         """Return the number and the unit, "" for none, of a text; None when it is not meant to be one."""
         if not self.text or len(text) > LONGEST_CACHED or text.strip() in self.words:

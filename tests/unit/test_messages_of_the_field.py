@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.decoding import Captured, Reading, Wish
+from service.decoding import Captured, NoFormatError, Reading, Wish
 
 NOW = 1_795_222_800_000_000_000  # 2026-11-21 09:00:00 in China
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -966,3 +966,33 @@ def test_raw_bytes_of_registers(vendor):
 def test_what_cannot_be_read_says_why(kind, raw, reason, vendor):
     text = f'topic = "x/{{device}}"\npayload = "{kind}"\n[readings]\n"/a" = "a"'
     assert read(raw, "x/d", mapping=vendor(text))[2] == [reason]
+
+
+GUESSED = [
+    # an air monitor, a welder, a meter: nobody has a mapping for them, but they name themselves as most do
+    ("", '{"deviceId":"AQ1","pm25":35,"tsp":80,"noise":"55.1 dB","time":"2026-11-20 09:00:00"}', "mapping flat_json",
+     [("AQ1", "pm25", 35), ("AQ1", "tsp", 80), ("AQ1", "noise", 55.1)]),
+    ("", '{"machineNo":"W1","weldCurrent":185.5,"operator":"班组一"}', "mapping flat_json", [("W1", "weldCurrent", 185.5)]),
+    ("", '{"sn":"m1","ts":1795222800,"d":{"Ua":220}}', "mapping flat_json", [("m1", "Ua", 220)]),
+    ("", '[{"id":"m1","Ua":220.1},{"id":"m2","Ua":221}]', "mapping flat_array", [("m1", "Ua", 220.1), ("m2", "Ua", 221)]),
+    ("zigbee2mqtt/plug", '{"power":23.4,"state":"ON"}', "mapping zigbee2mqtt",
+     [("plug", "active_power", 23.4), ("plug", "running", 1)]),
+    ("", '{"services":[{"service_id":"m","properties":{"Ua":57},"event_time":"20151212T121212Z"}]}', "mapping iotda_services",
+     [("", "Ua", 57)]),
+    ("", '{"ZbReceived":{"0x329F":{"Device":"0x329F","Temperature":27.89,"Endpoint":1}}}', "tasmota",
+     [("0x329F", "Temperature", 27.89)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("topic", "raw", "form", "expected"), GUESSED)
+def test_a_message_alone_tells_what_it_is(topic, raw, form, expected):
+    result = Reading(Wish()).read(Captured("it", topic, raw.encode()), NOW)
+    assert result["format"] == form
+    assert [(one["device"], one["signal"], one["value"]) for one in result["rows"]] == expected
+    assert result["rejects"] == []
+
+
+@pytest.mark.parametrize("raw", ["", "21.5", '{"a":[{"b":[1]}]}', "what?"])
+def test_what_nobody_knows_is_said(raw):
+    with pytest.raises(NoFormatError, match="--mapping"):
+        Reading(Wish()).read(Captured("it", "a/b", raw.encode()), NOW)
