@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import count
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +111,7 @@ def open_loop(case: str, plan: Plan, *, messages_per_s: float) -> Result:
         lead_s = 3 + n_messages * SHAPES[case].n_readings / 400_000  # packets are encoded meanwhile
         load = bench.load(
             case, n_messages, rate_per_s=messages_per_s, start_ns=clock_ns() + int(lead_s * SECOND),
-            spike_every=max(1, int(messages_per_s / 10)),
+            spike_every=spikes(int(messages_per_s / 10), plan.n_devices),
         )  # fmt: skip
         before = bench.cpu()
         published, took_s = bench.publish(
@@ -125,6 +127,11 @@ def open_loop(case: str, plan: Plan, *, messages_per_s: float) -> Result:
             | bench.commit_latency(since_ns=load.start_ns)
             | bench.notify_latency()
         )
+
+
+def spikes(wanted: int, n_devices: int) -> int:
+    """Return about so many messages from one spike to the next that every device has its turn: each raises once."""
+    return next(n for n in count(max(1, wanted)) if gcd(n, n_devices) == 1)
 
 
 def others_cores(used: dict[str, float], published: dict[str, float], took_s: float) -> float:
