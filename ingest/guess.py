@@ -13,7 +13,7 @@ from ingest.formats.frame_bytes import frame_bytes
 from ingest.formats.hj212_frame import crc_modbus
 from ingest.formats.mapping import stripped
 from ingest.formats.mapping_file import Mapping, load_mapping, shipped
-from ingest.formats.pointer import EVERY, MISSING, Place, find, places, seek, walk
+from ingest.formats.pointer import MISSING, Place, find, is_open, places, seek, walk
 from ingest.formats.sparkplug_wire import read
 from ingest.formats.template import Template
 
@@ -182,7 +182,7 @@ def _n_flat(mapping: Mapping, record: Any) -> int:
 
 def _is_there(template: Template, place: Place) -> bool:
     """Whether a message has what a template needs of it."""
-    needed = [what for kind, what in template.parts if kind == "at" and EVERY not in what]
+    needed = [what for kind, what in template.parts if kind == "at" and not is_open(what)]
     return all(seek(place.node, place.around, pointer) is not MISSING for pointer in needed)
 
 

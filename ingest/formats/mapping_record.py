@@ -14,7 +14,7 @@ from ingest.formats.contract import Refusal, Refusing, as_value, brief
 from ingest.formats.mapping_file import ListOf, Reading
 from ingest.formats.names import MOST_CACHED, Meaning, Names, Readings
 from ingest.formats.place import Origin, Places
-from ingest.formats.pointer import EVERY, MISSING, Place, Pointer, bound, find, places, seek
+from ingest.formats.pointer import EVERY, MISSING, Place, Pointer, bound, find, is_open, places, seek
 from ingest.formats.registers import number_in
 from ingest.formats.template import Template, word
 from ingest.formats.when import as_instant
@@ -157,7 +157,7 @@ class Record:
 def _value(pointers: tuple[Pointer, ...], member: Place) -> Any:
     """Return the first value that is there, None for none."""
     for pointer in pointers:
-        if EVERY in pointer:
+        if is_open(pointer):
             raw = seek(member.node, member.around, bound(pointer, member.keys))
         else:
             raw = find(member.node, pointer)

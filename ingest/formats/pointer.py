@@ -52,10 +52,27 @@ def seek(node: Any, around: tuple[Any, ...], pointer: Pointer) -> Any:
     return found
 
 
+def is_open(pointer: Pointer) -> bool:
+    """Whether a pointer has wildcards: `*`, or `*2` for what stands for the second one of another pointer."""
+    return any(token == EVERY or _nth(token) for token in pointer)
+
+
 def bound(pointer: Pointer, keys: Pointer) -> Pointer:
-    """Return a pointer with the keys in the places of its wildcards, one after the other."""
+    """Return a pointer with the keys in the places of its wildcards: one after the other, or `*2` the second."""
     rest = iter(keys)
-    return tuple(next(rest, token) if token == EVERY else token for token in pointer)
+    return tuple(
+        next(rest, token)
+        if token == EVERY
+        else "".join(keys[n - 1 : n]) or token
+        if (n := _nth(token))
+        else token
+        for token in pointer
+    )
+
+
+def _nth(token: str) -> int:
+    """Return 2 for `*2`, 0 for what is no such wildcard."""
+    return int(token[1]) if len(token) == 2 and token[0] == EVERY and token[1] in "123456789" else 0
 
 
 def walk(node: Any, pointer: Pointer) -> Iterator[tuple[Pointer, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.formats.pointer import EVERY, MISSING, Place, Pointer, bound, find, parse, seek
+from ingest.formats.pointer import MISSING, Place, Pointer, bound, find, is_open, parse, seek
 
 _PART = re.compile(r"\{([^{}]*)\}")
 _KEY = re.compile(r"\*(\d?)")
@@ -44,7 +44,7 @@ def parse_template(text: str) -> Template:
     """Return a template; raises ValueError."""
     if not text or text.startswith("/"):
         pointer = parse(text)
-        return Template((("at", pointer),), None if EVERY in pointer else pointer)
+        return Template((("at", pointer),), None if is_open(pointer) else pointer)
     pieces = _PART.split(text)
     if len(pieces) == 1:
         raise ValueError(f"{text!r} is no pointer: it begins with /, or has parts in braces")

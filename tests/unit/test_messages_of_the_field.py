@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
+from ingest.formats.contract import Refusal
+from ingest.formats.when import as_instant
+from ingest.instant import nanoseconds
 from service.decoding import Captured, NoFormatError, Reading, Wish
 
 NOW = 1_795_222_800_000_000_000  # 2026-11-21 09:00:00 in China
@@ -891,6 +895,37 @@ VENDORS = [
         "/json/标准空载损耗" = "loss"
         """,
     ),
+    # docs.tdengine.com, an answer of its REST interface: columns named once, rows below them
+    (
+        Case("a table: names of columns, rows of values", "table/m1",
+             '{"columns":["ts","Ua","Ub"],"rows":[[1795222800000,220.5,221.5],[1795222801000,220.6,null]]}'),
+        """
+        topic = "table/{device}"
+        [[list]]
+        each = "/rows/*/*"
+        name = "/columns/*2"
+        time = "/rows/*1/0"
+        """,
+        [("m1", "ts", 1795222800000, "2026-11-21T09:00:00"), ("m1", "Ua", 220.5, "2026-11-21T09:00:00"),
+         ("m1", "Ub", 221.5, "2026-11-21T09:00:00"), ("m1", "ts", 1795222801000, "2026-11-21T09:00:01"),
+         ("m1", "Ua", 220.6, "2026-11-21T09:00:01")],
+    ),
+    # docs of WISE-PaaS / EdgeLink: device and tag in one name
+    (
+        Case("EdgeLink: device and tag parted by a colon", "edgelink/gw1",
+             '{"d":[{"tag":"Press1:Current","value":12.5},{"tag":"Press2:Current","value":0}],"ts":"2026-11-21T01:00:00+0000"}',
+             {("Press1", "Current"): 12.5, ("Press2", "Current"): 0}, "2026-11-21T09:00:00"),
+        """
+        topic = "edgelink/{gateway}"
+        [time]
+        pointer = "/ts"
+        [[list]]
+        each = "/d/*"
+        name = "/tag"
+        pattern = "{device}:{name}"
+        value = "/value"
+        """,
+    ),
     # an MES in Java: date and time apart, a device that needs two fields
     (
         Case("a date, a time, and a device of two parts", "mes/gw",
@@ -996,3 +1031,34 @@ def test_a_message_alone_tells_what_it_is(topic, raw, form, expected):
 def test_what_nobody_knows_is_said(raw):
     with pytest.raises(NoFormatError, match="--mapping"):
         Reading(Wish()).read(Captured("it", "a/b", raw.encode()), NOW)
+
+
+@pytest.mark.parametrize(
+    ("written", "formats", "local"),
+    [
+        ("2026/11/21 9:05:03", (), "2026-11-21T09:05:03"),
+        ("2026-1-2 3:04", (), "2026-01-02T03:04:00"),
+        ("2026年11月21日 9时5分3秒", (), "2026-11-21T09:05:03"),
+        ("2026年1月2日09:05", (), "2026-01-02T09:05:00"),
+        ("2026-11-21 09:05:03,250", (), "2026-11-21T09:05:03.25"),
+        ("2026-11-21T01:05:03.123456789Z", (), "2026-11-21T09:05:03.123456"),
+        (20261121090503, (), "2026-11-21T09:05:03"),
+        (20261121090503250, (), "2026-11-21T09:05:03.25"),
+        ("/Date(1795222800000+0800)/", (), "2026-11-21T09:00:00"),
+        ("1795222800", (), "2026-11-21T09:00:00"),
+        ("Sat, 21 Nov 2026 01:00:00 GMT", ("%a, %d %b %Y %H:%M:%S %Z",), "2026-11-21T09:00:00"),
+        ("Sat Nov 21 09:00:00 CST 2026", ("%a %b %d %H:%M:%S CST %Y",), "2026-11-21T09:00:00"),
+        ("21.11.2026 9:05", ("%d.%m.%Y %H:%M",), "2026-11-21T09:05:00"),
+    ],
+)
+def test_times_as_people_and_programs_write_them(written, formats, local):
+    moment = as_instant(written, CHINA, *([formats] if formats else []))
+    assert nanoseconds(np.array([moment]))[0] == ns(local)
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-13-01 00:00", "2026-11-21 25:00", "yesterday", "21/11/2026 09:00", "", True, [2026]]
+)
+def test_what_is_no_time_is_refused(written):
+    with pytest.raises(Refusal, match="not a time"):
+        as_instant(written, CHINA)
