@@ -49,7 +49,7 @@ _LIST = ("each", "name", "value", "time", "error", "unit", "device", "pattern", 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of a record; `name` is its pointer without the first slash."""
+    """One reading of a record; `name` is its pointer without the first slash, and a mark where there are several."""
 
     name: str
     pointer: Pointer
@@ -59,6 +59,7 @@ class Reading:
     in_base64: bool = False
     bit: int | None = None
     index: tuple[str, ...] = ()
+    mark: str = ""
 
     @property
     def plain(self) -> bool:
@@ -260,7 +261,8 @@ def _readings(table: Table, key: str, spec: Any, common: Meaning) -> Iterator[Re
         return
     for one in spec:
         reading = _reading(table, key, one, common)
-        yield replace(reading, name=f"{reading.name} {reading.meaning.signal}".strip())
+        mark = f" {reading.meaning.signal}"
+        yield replace(reading, name=(reading.name + mark).strip(), mark=mark)
 
 
 def _reading(table: Table, key: str, spec: Any, common: Meaning) -> Reading:

@@ -121,6 +121,8 @@ class Record:
         if not name:
             raise Refusal(Reason.BAD_SHAPE, f"{brief(member.node)}: nothing names it")
         device = word(one.device.value(member, self.levels)) if one.device else ""
+        if one.device and not device:
+            raise Refusal(Reason.UNKNOWN_DEVICE, f"{brief(name)}: nothing names its device")
         if one.pattern:
             match = one.pattern.fullmatch(name[:256])
             if match is None:
@@ -175,7 +177,7 @@ def _bit(raw: Any, bit: int) -> int:
 
 def _concrete(reading: Reading, names: Pointer, table: Names) -> str:
     """Return the name of one place of a wildcard, and see to it that the table knows its signal."""
-    name = "/".join(bound(reading.pointer, names))
+    name = "/".join(bound(reading.pointer, names)) + reading.mark
     if name not in table.own and len(table.own) < MOST_CACHED:
         words = [
             reading.index[int(one)] if one.isdigit() and int(one) < len(reading.index) else one

@@ -910,6 +910,28 @@ VENDORS = [
          ("m1", "Ub", 221.5, "2026-11-21T09:00:00"), ("m1", "ts", 1795222801000, "2026-11-21T09:00:01"),
          ("m1", "Ua", 220.6, "2026-11-21T09:00:01")],
     ),
+    # gateways for several meters: a device in each member, or none
+    (
+        Case("a device in each member, and one that has none", "multi/gw1",
+             '{"v":[{"dev":"m1","n":"Ua","x":220.5},{"dev":"m2","n":"Ua","x":221.5},{"n":"Ua","x":1}]}',
+             {("m1", "Ua"): 220.5, ("m2", "Ua"): 221.5}, refused=("unknown_device",)),
+        """
+        topic = "multi/{gateway}"
+        [[list]]
+        each = "/v/*"
+        name = "/n"
+        value = "/x"
+        device = "/dev"
+        """,
+    ),
+    (
+        Case("bits of several words", "bits/d1", '{"di":[1,2]}', {"a_0": 1, "b_0": 0, "a_1": 0, "b_1": 1}, device="d1"),
+        """
+        topic = "bits/{device}"
+        [readings]
+        "/di/*" = [{ signal = "a_{}", bit = 0 }, { signal = "b_{}", bit = 1 }]
+        """,
+    ),
     # docs of WISE-PaaS / EdgeLink: device and tag in one name
     (
         Case("EdgeLink: device and tag parted by a colon", "edgelink/gw1",
