@@ -1026,6 +1026,20 @@ def test_what_cannot_be_read_says_why(kind, raw, reason, vendor):
 
 
 GUESSED = [
+    # github.com/airgradienthq/arduino, local server and MQTT
+    (
+        "airgradient/readings/ecda3b1eaaaf",
+        '{"wifi":-46,"serialno":"ecda3b1eaaaf","rco2":447,"pm01":3,"pm02":7,"pm10":8,"atmp":25.87,"rhum":43,"tvocIndex":100,'
+        '"boot":6,"ledMode":"pm","firmware":"3.1.3","model":"I-9PSL"}',
+        "mapping flat_json",
+        [("ecda3b1eaaaf", name, value) for name, value in (("wifi", -46), ("rco2", 447), ("pm01", 3), ("pm02", 7), ("pm10", 8),
+         ("atmp", 25.87), ("rhum", 43), ("tvocIndex", 100), ("boot", 6))],
+    ),
+    # github.com/opendata-stuttgart/sensors-software
+    (
+        "", '{"esp8266id":"16229326","software_version":"NRZ-2020-129","sensordatavalues":[{"value_type":"SDS_P1","value":"79.70"},'
+        '{"value_type":"SDS_P2","value":"34.25"}]}', "mapping sensor_community", [("16229326", "pm10", 79.7), ("16229326", "pm25", 34.25)],
+    ),
     # an air monitor, a welder, a meter: nobody has a mapping for them, but they name themselves as most do
     ("", '{"deviceId":"AQ1","pm25":35,"tsp":80,"noise":"55.1 dB","time":"2026-11-20 09:00:00"}', "mapping flat_json",
      [("AQ1", "pm25", 35), ("AQ1", "tsp", 80), ("AQ1", "noise", 55.1)]),
