@@ -54,7 +54,7 @@ class MappingFormat:
                 raise Refusal(Reason.BAD_SHAPE, f"{brief(body)}: there is nothing at {where}")
             for place in wanted:
                 with refusing:
-                    columns.spend(5 + len(self.mapping.readings), refusing.gateway)
+                    columns.spend(5 + len(self.mapping.readings) + len(self.mapping.flat), refusing.gateway)
                     Record(self.mapping, self.places, place, parts, columns).take()
 
     def _records(self, whole: Place) -> list[Place]:

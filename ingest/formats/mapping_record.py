@@ -41,6 +41,7 @@ class Record:
             levels,
             columns,
         )
+        self.n_tried = 0  # places looked at in vain for names and times: a µs each
         self.gateway = levels["gateway"] or self._named(mapping.gateway)
         self.found = False
         self.others: dict[str, Readings] = {}
@@ -48,9 +49,13 @@ class Record:
     def take(self) -> None:
         """Take what the record says; raises Refusal that says why nothing of it can be."""
         mapping, columns = self.mapping, self.columns
-        origin = self.sources.find(self.gateway, self._named(mapping.device) or self.levels["device"])
+        device = self._named(mapping.device) or self.levels["device"]
+        columns.spend(self.n_tried, self.sources.owner(self.gateway))
+        origin = self.sources.find(self.gateway, device)
         with Refusing(columns, origin.gateway):
+            self.n_tried = 0
             self.t = self._time(mapping.time, self.place, origin, ABSENT)
+            columns.spend(self.n_tried, origin.gateway)
             self.quality = _quality(mapping.quality, self.place.node, self.place.around)
             readings = origin.readings(columns)
             for reading in mapping.readings:
@@ -74,6 +79,7 @@ class Record:
             found = template.value(place, self.levels) if at is None else seek(place.node, place.around, at)
             if name := word(found):
                 return name
+            self.n_tried += 1
         return ""
 
     def _time(self, templates: tuple[Template, ...], place: Place, origin: Origin, none: int) -> int:
@@ -82,6 +88,7 @@ class Record:
             raw = template.value(place, self.levels) if at is None else seek(place.node, place.around, at)
             if raw is not MISSING and raw not in _NO_TIME:
                 return as_instant(raw, self.mapping.zone or origin.zone, self.mapping.formats)
+            self.n_tried += 1
         return none
 
     def _take_reading(self, reading: Reading, readings: Readings) -> None:

@@ -89,6 +89,7 @@ MESSAGES: Mapping[str, tuple[str, Feed, bytes]] = {
     "hj212 frames": ("hj212/g/up", Feed(_MN, "hj212"), _frame(b"") * 600),
     "hj212 large": ("hj212/g/up", Feed(_MN, "hj212"), _frame(b"a-Rtd=1;" * 1_200) * 26),
     "mapping records": ("x", Feed("x", "mapping", "edgelogger"), repeated(b'{"batch":[', b"{}", b"]}")),
+    "mapping in vain": ("jsons/g", Feed("jsons/{gateway}", "mapping", "flat_array"), repeated(b"[", b"[{}]", b"]")),
     "mapping flat": ("dtu/g/d", _FLAT, _numbered(b"{", b'"a%d":1', b"}")),
     "mapping spaces": ("dtu/g/d", _FLAT, repeated(b'{"a ":[', b"[]", b"]}")),
     "mapping list": (
