@@ -202,6 +202,11 @@ class Columns:
         return len(self.value), len(self._rejects), self.unclaimed
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing was taken of the open message, and nothing refused."""
+        return len(self.series) == self._starts[-1] and not self._n_faults
+
+    @property
     def start(self) -> int:
         """The row at which the open message begins."""
         return self._starts[-1]

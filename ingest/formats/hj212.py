@@ -141,6 +141,8 @@ class Hj212Format:
             if command.pnum > 1:
                 self._take_packet(Packet(message, origin, command, cp, answers), columns)
                 answers = ()
+            elif not cp.strip("; "):
+                columns.statuses += 1  # a question
             elif not _quick(cp, readings):
                 _take_items(cp, command, "", readings)
             readings.close()

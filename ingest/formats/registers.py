@@ -71,18 +71,19 @@ def ordered(registers: Sequence[int], order: str) -> bytes:
 
 
 def number_in(register: Register, raw: Any, *, in_base64: bool) -> float:
-    """Return the number in an array of registers, or in bytes as hexadecimal or base64 text; raises Refusal."""
-    if isinstance(raw, str) and in_base64:
-        try:
-            return register.of_bytes(base64.b64decode(raw, validate=True))
-        except (binascii.Error, ValueError):
-            raise Refusal(Reason.BAD_SHAPE, f"{brief(raw)} is no base64") from None
-    if isinstance(raw, str) and register.byte is not None:
-        try:
-            return register.of_bytes(bytes.fromhex(raw.removeprefix("0x")))
-        except ValueError:
-            raise Refusal(Reason.BAD_SHAPE, f"{brief(raw)} is no hexadecimal text") from None
-    return register.value(registers_of(raw))
+    """Return the number in an array of registers, or in bytes: an array, hexadecimal or base64 text; raises Refusal."""
+    if register.byte is None and not (in_base64 and isinstance(raw, str)):
+        return register.value(registers_of(raw))
+    try:
+        if isinstance(raw, str):
+            data = (
+                base64.b64decode(raw, validate=True) if in_base64 else bytes.fromhex(raw.removeprefix("0x"))
+            )
+        else:
+            data = bytes(raw) if isinstance(raw, list) else b""
+    except (binascii.Error, ValueError, TypeError):
+        raise Refusal(Reason.BAD_SHAPE, f"{brief(raw)}: expected bytes, an array or a text") from None
+    return register.of_bytes(data)
 
 
 def registers_of(raw: Any) -> Sequence[int]:

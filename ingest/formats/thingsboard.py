@@ -81,10 +81,12 @@ class ThingsBoardFormat:
         levels = message.topic.split("/")
         if any(level in _WITHOUT_READINGS for level in levels[-2:]):
             self._take_status(message, columns)
-        elif "devices" in levels or "{device}" in self.feed.filter or self.feed.device:
-            self._take_device(message, columns)
         else:
-            self._take_gateway(message, columns)
+            if "devices" in levels or "{device}" in self.feed.filter or self.feed.device:
+                self._take_device(message, columns)
+            else:
+                self._take_gateway(message, columns)
+            columns.statuses += columns.silent
 
     def _take_status(self, message: Message, columns: Columns) -> None:
         with Refusing(columns, self.places.owner(self.feed.parts(message.topic)["gateway"])):

@@ -11,9 +11,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from ingest.columns import Message
+from ingest.decode import Decoder
 from ingest.formats.contract import Refusal
 from ingest.formats.when import as_instant
+from ingest.guess import feed_for
 from ingest.instant import nanoseconds
+from ingest.open_catalog import OpenCatalog
 from service.decoding import Captured, NoFormatError, Reading, Wish
 
 NOW = 1_795_222_800_000_000_000  # 2026-11-21 09:00:00 in China
@@ -1005,6 +1009,25 @@ def test_raw_bytes_of_registers(vendor):
 
 
 @pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ('{"d":[254,0,42]}', 42),
+        ('{"d":"fe002a"}', 42),
+        ('{"d":"0xfe002a"}', 42),
+        ('{"d":[]}', "bad_length"),
+        ('{"d":[1,2,256]}', "bad_shape"),
+        ('{"d":[[]]}', "bad_shape"),
+        ('{"d":"fe0"}', "bad_shape"),
+        ('{"d":7}', "bad_length"),
+    ],
+)
+def test_bytes_as_an_array_or_as_text(raw, expected, vendor):
+    text = 'topic = "raw/{device}"\n[readings]\n"/d" = { signal = "a", register = "uint8", byte = 2 }'
+    values, _, reasons = read(raw, "raw/d", mapping=vendor(text))
+    assert (list(values.values()) or reasons) == [expected]
+
+
+@pytest.mark.parametrize(
     ("kind", "raw", "reason"),
     [
         ("csv", "", "bad_shape"),
@@ -1098,3 +1121,22 @@ def test_times_as_people_and_programs_write_them(written, formats, local):
 def test_what_is_no_time_is_refused(written):
     with pytest.raises(Refusal, match="not a time"):
         as_instant(written, CHINA)
+
+
+@pytest.mark.parametrize(
+    ("form", "topic", "raw"),
+    [
+        ("hj212", "hj212/gw/up", "##0077QN=20170516010101001;ST=22;CN=2011;PW=123456;MN=ABCDEFG1234567;Flag=3;CP=&&&&0140"),
+        ("thingsboard", "v1/gateway/telemetry", '{"Device A":[]}'),
+        ("thingsboard", "v1/devices/me/telemetry", "{}"),
+        ("tasmota", "tele/th/SENSOR", '{"Time":"2021-01-01T12:00:00"}'),
+        ("shelly", "d/events/rpc", '{"src":"d","method":"NotifyStatus","params":{"ts":1.5,"wifi":{"rssi":-50}}}'),
+        ("neuron", "/neuron/x/heartbeat", '{"timestamp":1658134132237,"states":[]}'),
+        ("mapping", "acrel/g/up", '{"type":"heart","gwSN":"1"}'),
+    ],
+)  # fmt: skip
+def test_a_message_without_readings_is_counted_as_one(form, topic, raw):
+    name = "acrel_adl400" if form == "mapping" else ""
+    decoder = Decoder([feed_for(form, topic, mapping=name)], OpenCatalog().catalog)
+    rows = decoder.decode([Message(topic, raw.encode(), NOW)], NOW)
+    assert (len(rows), rows.rejects, decoder.statuses) == (0, (), 1)
