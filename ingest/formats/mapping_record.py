@@ -118,7 +118,7 @@ class Record:
 
     def _take_list(self, one: ListOf, origin: Origin, readings: Readings) -> None:
         for member in places(self.place, one.each):
-            self.columns.spend(1, readings.gateway)
+            self.columns.spend(3, readings.gateway)
             self.found = True
             with Refusing(self.columns, readings.gateway):
                 self._take_member(one, member, origin, readings)
