@@ -99,7 +99,9 @@ def _by_shape(body: Any) -> str:
     keys = first.keys()
     if isinstance(body, list) and keys <= _SENML and keys & {"n", "bn"}:
         return "senml"
-    if {"m", "v"} <= keys or "readings" in keys or {"t0", "series"} <= keys:
+    rows = first.get("readings")
+    rows_of_ours = isinstance(rows, list) and all(isinstance(one, dict) and "m" in one for one in rows[:8])
+    if {"m", "v"} <= keys or rows_of_ours or {"t0", "series"} <= keys:
         return "native"
     if {"StatusSNS", "ENERGY", "ZbReceived"} & keys or (
         "Time" in keys and any(isinstance(one, dict) for one in first.values())

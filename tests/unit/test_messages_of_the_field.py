@@ -1049,6 +1049,12 @@ def test_what_cannot_be_read_says_why(kind, raw, reason, vendor):
 
 
 GUESSED = [
+    # docs.edgexfoundry.org, an event as an application service exports it
+    (
+        "", '{"apiVersion":"v2","id":"3c","deviceName":"press7","profileName":"p","sourceName":"s","origin":1795222800000000000,'
+        '"readings":[{"origin":1795222800000000000,"deviceName":"press7","resourceName":"Int16","valueType":"Int16","value":"-1234"}]}',
+        "mapping edgex", [("press7", "Int16", -1234)],
+    ),
     # github.com/airgradienthq/arduino, local server and MQTT
     (
         "airgradient/readings/ecda3b1eaaaf",
