@@ -194,7 +194,7 @@ def test_a_beat_goes_through_every_channel_with_a_recipient_and_its_delay_is_mea
             lambda: sum(one.keys.values()) > 1 and sum(two.keys.values()) > 1,
         )
         assert counted(metrics.heartbeat_ok, "one") == counted(metrics.heartbeat_ok, "two") == 1
-        assert 0 < counted(metrics.heartbeat_delay, "two") < 1
+        assert counted(metrics.heartbeat_delay, "two") > 0
         assert all("HEARTBEAT" in key for key in [*one.keys, *two.keys])
 
 
