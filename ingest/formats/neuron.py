@@ -12,9 +12,10 @@ from typing import Any
 from core.reject import Reason
 from ingest.columns import ABSENT, Columns, Message
 from ingest.feed import Feed
-from ingest.formats.contract import Refusal, Refusing, as_time, brief, parse_json
+from ingest.formats.contract import Refusal, Refusing, brief, parse_json
 from ingest.formats.names import Readings, load_names
 from ingest.formats.place import Places
+from ingest.formats.when import as_instant
 from registry.catalog import Catalog
 
 DEFAULT = Feed("/neuron/{gateway}/upload", "neuron")
@@ -44,9 +45,11 @@ class NeuronFormat:
             origin = self.places.find(parts["gateway"], device)
             readings = origin.readings(columns)
             with Refusing(columns, origin.gateway):
-                t = ABSENT if body.get("timestamp") is None else as_time(body["timestamp"])
-                _take(body, t, readings)
+                time = body.get("timestamp")
+                _take(body, ABSENT if time is None else as_instant(time, origin.zone, ("epoch",)), readings)
+            before = columns.so_far
             readings.close()
+            columns.statuses += columns.silent and columns.so_far == before
 
 
 def _take(body: dict[str, Any], t: int, readings: Readings) -> None:
@@ -72,7 +75,7 @@ def _take(body: dict[str, Any], t: int, readings: Readings) -> None:
 def _tags(part: str, found: Any) -> Iterator[Any]:
     """Yield the tags of a part of a message, {"name", and "value" or "error"}."""
     if isinstance(found, dict):
-        kind = "value" if part == "values" else "error"
+        kind = "value" if part in ("values", "tags") else "error"
         for name, raw in found.items():
             yield {"name": name, kind: raw}
     elif isinstance(found, list):

@@ -74,8 +74,10 @@ class SenmlFormat:
                         readings = open_readings[origin.device.id] = origin.readings(columns)
                     with Refusing(columns, origin.gateway):
                         _take(record, base, signal, message=message, readings=readings)
+            before = columns.so_far
             for readings in open_readings.values():
                 readings.close()
+            columns.statuses += columns.silent and columns.so_far == before
 
     def _find(self, gateway: str, device: str) -> Origin:
         """Return who a device URN, or the last part of it, names."""

@@ -223,6 +223,9 @@ def test_shelly(case):
 
 # ── Neuron: docs.emqx.com, upstream and downstream data format ───────────────
 NEURON = [
+    Case("a timestamp as a text", "/neuron/mqtt/modbus/grp",
+         '{"timestamp":"1650006388943","node":"modbus","group":"grp","tags":{"tag0":123}}', {"tag0": 123},
+         "2022-04-15T15:06:28.943", device="modbus"),
     Case(
         "values and errors as objects", "/neuron/mqtt/modbus/grp",
         '{"timestamp":1650006388943,"node":"modbus","group":"grp","values":{"tag0":123},"errors":{"tag1":2014},"metas":{}}',
@@ -1137,6 +1140,9 @@ def test_what_is_no_time_is_refused(written):
         ("thingsboard", "v1/devices/me/telemetry", "{}"),
         ("tasmota", "tele/th/SENSOR", '{"Time":"2021-01-01T12:00:00"}'),
         ("shelly", "d/events/rpc", '{"src":"d","method":"NotifyStatus","params":{"ts":1.5,"wifi":{"rssi":-50}}}'),
+        ("neuron", "/neuron/x/upload", '{"node":"m","group":"g","timestamp":1658134132237,"values":{},"errors":{}}'),
+        ("senml", "senml/g", "[]"),
+        ("senml", "senml/g", '[{"bn":"d1/","bt":1795222800}]'),
         ("neuron", "/neuron/x/heartbeat", '{"timestamp":1658134132237,"states":[]}'),
         ("mapping", "acrel/g/up", '{"type":"heart","gwSN":"1"}'),
     ],
