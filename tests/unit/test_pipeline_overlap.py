@@ -2,7 +2,6 @@
 
 import threading
 
-import numpy as np
 import pytest
 
 from alerts.changes import Changes
@@ -10,12 +9,14 @@ from core.batch import Batch
 from core.events import Events
 from ingest.batcher import Delivery
 from service.metrics import PipelineMetrics
-from service.pipeline import Pace, Pipeline
+from service.pipeline import Pace, Pipeline, Terms
+from service.town_catalog import catalog_of
 from storage.errors import FencedError
 from storage.ledger import Tally
 from storage.unit import Outcome
 
 PATIENCE_S = 20
+NOTHING = catalog_of("")
 
 
 class Source:
@@ -24,7 +25,7 @@ class Source:
     def __init__(self, n, told):
         self.n, self.told = n, told
         self.order = self
-        self.catalog = type("Catalog", (), {"gateway": np.zeros(1, np.int32)})()
+        self.catalog = NOTHING
 
     def deliveries(self):
         for n in range(1, self.n + 1):
@@ -58,11 +59,6 @@ class Bank:
         return {}
 
 
-class Facts(Bank):
-    def join(self, delivery):
-        return delivery
-
-
 class Inbox:
     def commands(self):
         return ()
@@ -92,14 +88,11 @@ class Store:
 
 def pipeline(n, checkpoint_s=1e9):
     told, desk = [], Desk()
-    made = object.__new__(Pipeline)
-    parts = {
-        "source": Source(n, told), "desk": desk, "bank": Bank(), "facts": Facts(), "inbox": Inbox(),
-        "store": Store(told, desk), "metrics": PipelineMetrics(), "clocks": None, "seq": 0, "_checkpoint_due": 1,
-        "_under_way": None, "terms": type("Terms", (), {"pace": Pace(checkpoint_s=checkpoint_s)})(),
-    }  # fmt: skip
-    for name, part in parts.items():
-        setattr(made, name, part)
+    made = Pipeline(
+        source=Source(n, told), bank=Bank(), desk=desk, store=Store(told, desk), inbox=Inbox(),
+        terms=Terms(plan=None, policy=None, pace=Pace(checkpoint_s=checkpoint_s)), metrics=PipelineMetrics(),
+    )  # fmt: skip
+    made._checkpoint_due = 1
     return made, told
 
 
