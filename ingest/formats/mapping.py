@@ -33,6 +33,8 @@ class MappingFormat:
             names.own |= load_names(feed.names).own
         self.places = Places(names)
         self._pattern = Feed(self.mapping.topic, "") if "{" not in feed.filter else feed
+        rest = self._pattern.filter.endswith("#")
+        self._n_before_rest = self._pattern.filter.count("/") if rest else None
 
     def decode(self, message: Message, catalog: Catalog, columns: Columns) -> None:
         """Put what the open message says into the columns."""
@@ -65,8 +67,8 @@ class MappingFormat:
         parts = self._pattern.parts(topic)
         parts["gateway"] = parts["gateway"] or self.feed.gateway
         parts["device"] = parts["device"] or self.feed.device
-        if self._pattern.filter.endswith("#"):
-            parts["#"] = topic.split("/", self._pattern.filter.count("/"))[-1]
+        if self._n_before_rest is not None:
+            parts["#"] = topic.split("/", self._n_before_rest)[-1]
         return parts
 
     def _body(self, payload: bytes) -> Any:

@@ -27,21 +27,21 @@ _NO_ERROR: tuple[Any, ...] = (None, "", 0, "0", [])
 class Record:
     """One record that is being taken; `levels` are those of the topic, by their names.
 
+    n_tried : places looked at in vain for names and times, a µs each
     found : whether anything that the mapping names was there
     """
+
+    __slots__ = (
+        "columns", "found", "gateway", "levels", "mapping", "n_tried", "others", "place", "quality", "sources", "t",
+    )  # fmt: skip
 
     def __init__(
         self, mapping: mapping_file.Mapping, sources: Places, place: Place, levels: Mapping[str, str],
         columns: Columns,
     ) -> None:  # fmt: skip
-        self.mapping, self.sources, self.place, self.levels, self.columns = (
-            mapping,
-            sources,
-            place,
-            levels,
-            columns,
-        )
-        self.n_tried = 0  # places looked at in vain for names and times: a µs each
+        self.mapping, self.sources, self.place, self.levels = mapping, sources, place, levels
+        self.columns = columns
+        self.n_tried = 0
         self.gateway = levels["gateway"] or self._named(mapping.gateway)
         self.found = False
         self.others: dict[str, Readings] = {}
@@ -50,26 +50,32 @@ class Record:
         """Take what the record says; raises Refusal that says why nothing of it can be."""
         mapping, columns = self.mapping, self.columns
         device = self._named(mapping.device) or self.levels["device"]
-        columns.spend(self.n_tried, self.sources.owner(self.gateway))
+        if self.n_tried:
+            columns.spend(self.n_tried, self.sources.owner(self.gateway))
         origin = self.sources.find(self.gateway, device)
         with Refusing(columns, origin.gateway):
             self.n_tried = 0
             self.t = self._time(mapping.time, self.place, origin, ABSENT)
-            columns.spend(self.n_tried, origin.gateway)
-            self.quality = _quality(mapping.quality, self.place.node, self.place.around)
+            if self.n_tried:
+                columns.spend(self.n_tried, origin.gateway)
+            rule, node = mapping.quality, self.place.node
+            self.quality = _quality(rule, node, self.place.around) if rule else Quality.GOOD
             readings = origin.readings(columns)
             for reading in mapping.readings:
                 self._take_reading(reading, readings)
             for one in mapping.lists:
                 self._take_list(one, origin, readings)
             for pointer in mapping.flat:
-                for name, raw in _members(find(self.place.node, pointer), mapping):
+                for name, raw in _members(find(node, pointer) if pointer else node, mapping):
                     readings.take(name, raw, self.t, self.quality)
-            for other in (readings, *self.others.values()):
-                self.found = self.found or other.n_known > 0 or bool(other.unclaimed)
-                other.close()
-            if not self.found:
-                raise Refusal(Reason.BAD_SHAPE, f"{brief(self.place.node)}: nothing that the mapping names")
+            self._close(readings)
+
+    def _close(self, readings: Readings) -> None:
+        for one in (readings, *self.others.values()) if self.others else (readings,):
+            self.found = self.found or one.n_known > 0 or bool(one.unclaimed)
+            one.close()
+        if not self.found:
+            raise Refusal(Reason.BAD_SHAPE, f"{brief(self.place.node)}: nothing that the mapping names")
 
     def _named(self, templates: tuple[Template, ...]) -> str:
         """Return the first name that is there, in the record or around it; "" for none."""
