@@ -116,6 +116,7 @@ def _cells(text: str, form: Form) -> list[dict[str, str]]:
 def _pairs(text: str, form: Form) -> dict[str, str]:
     pairs = {}
     _few(text.count(form.sign), MOST_CELLS, "pairs")
+    _few(sum(map(text.count, form.between)), 2 * MOST_CELLS, "separators")
     for piece in re.split(f"[{re.escape(form.between)}]", text):
         name, sign, value = piece.partition(form.sign)
         if sign and name.strip():

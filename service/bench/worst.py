@@ -108,6 +108,7 @@ MESSAGES: Mapping[str, tuple[str, Feed, bytes]] = {
         b"device," + _numbered(b"", b"a%d", b"")[:60_000].rsplit(b",", 1)[0] + b"\nd" + b",1" * 9_000,
     ),
     "mapping pairs": ("p/d", Feed("p/{device}", "mapping", "name_value_pairs"), b"a=1;" * 65_000),
+    "mapping separators": ("p/d", Feed("p/{device}", "mapping", "name_value_pairs"), b";" * LARGEST),
     "mapping places": (
         "x", Feed("x", "mapping", "alink"), _numbered(b'{"method":"thing.property.post","params":{', b'"a%d":1', b"}}"),
     ),
