@@ -18,7 +18,7 @@ from ingest.skew import Estimates
 from registry.catalog import Catalog
 from service.config import Watch
 from service.gateway_events import Edge, events_of, present
-from service.planning import CLOCK_WRONG
+from service.own_rules import CLOCK_WRONG
 
 # How often the clocks are looked at: an age is kept only once each 10 s.
 LOOK = seconds(10)

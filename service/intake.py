@@ -25,7 +25,7 @@ from core.time import MINUTE, seconds
 from ingest.batcher import Delivery
 from service.config import Watch
 from service.gateway_events import Edge, events_of, present
-from service.planning import MISSING, OUT_OF_RANGE, UNREADABLE
+from service.own_rules import MISSING, OUT_OF_RANGE, UNREADABLE
 
 WINDOW = 10  # minutes
 # How often it is judged.

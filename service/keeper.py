@@ -23,7 +23,7 @@ from registry.load_rules import add_series
 from service.evidence import gather
 from service.facts import missing
 from service.metrics import PipelineMetrics
-from service.planning import BUILT_IN
+from service.own_rules import BUILT_IN
 from service.rules import RuleFiles
 from service.sources import SourceFiles
 from storage import rule_words

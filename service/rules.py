@@ -18,7 +18,7 @@ from registry.signals import catalogue
 from registry.words import Profile
 from service.config import Rules
 from service.metrics import PipelineMetrics
-from service.planning import BUILT_IN
+from service.own_rules import BUILT_IN
 
 log = structlog.get_logger("rules")
 

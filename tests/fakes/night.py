@@ -12,7 +12,7 @@ from alerts.state import State, Suppression
 from core.events import SubjectKind
 from core.levels import Level
 from core.time import DAY, HOUR, MINUTE, SECOND, to_datetime
-from service.planning import BUILT_IN
+from service.own_rules import BUILT_IN
 from storage import alerts, rule_words
 from storage.maintenance import make_ahead
 
