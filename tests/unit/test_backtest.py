@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fakes.one_enterprise import ONE_ENTERPRISE
 from typer.testing import CliRunner
 
 from core.batch import Batch
@@ -21,15 +22,9 @@ from service.town_catalog import catalog_of
 from simulators.mapping import load
 from simulators.recording import Recording
 
-TOWN = """
-[[area]]
-code = "1"
-name = "县"
-level = "county"
-[[enterprise]]
-code = "E1"
-name = "甲木业"
-area = "1"
+TOWN = (
+    ONE_ENTERPRISE
+    + """
 [[gateway]]
 code = "gw-1"
 enterprise = "E1"
@@ -44,6 +39,7 @@ series = [
   { signal = "outlet_temperature", period_s = 10, limits = [{ level = "yellow", high = 50 }] },
 ]
 """
+)
 MAPPING = """
 title = "a hopper"
 town = "town.toml"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from fakes.one_enterprise import ONE_ENTERPRISE
 
 from alerts.desk import Desk
 from alerts.policy import Policy
@@ -19,16 +20,7 @@ from service.planning import plan_of
 from service.town_catalog import catalog_of
 
 NOW = 1_795_222_800 * SECOND
-TOWN = """
-[[area]]
-code = "1"
-name = "县"
-level = "county"
-[[enterprise]]
-code = "E1"
-name = "甲木业"
-area = "1"
-"""
+TOWN = ONE_ENTERPRISE
 for _code in ("one", "two"):
     TOWN += f"""
 [[gateway]]

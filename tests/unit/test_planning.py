@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fakes.one_enterprise import ONE_ENTERPRISE
 
 from core.batch import Batch
 from core.errors import RuleError
@@ -16,15 +17,9 @@ from service.planning import plan_of
 from service.rules import RuleFiles, packs_of, read_rules, rules_of, unknown_parameters
 from service.town_catalog import catalog_of
 
-TOWN = """
-[[area]]
-code = "1"
-name = "县"
-level = "county"
-[[enterprise]]
-code = "E1"
-name = "甲木业"
-area = "1"
+TOWN = (
+    ONE_ENTERPRISE
+    + """
 [[gateway]]
 code = "gw-1"
 enterprise = "E1"
@@ -45,6 +40,7 @@ name = "电表"
 profile = "load_meter"
 series = [{ signal = "current_a", period_s = 5 }]
 """
+)
 HOPPER, FAN, PRODUCTION, CURRENT = 1, 2, 3, 4
 PACK = """\
 pack: mine
