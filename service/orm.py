@@ -33,7 +33,7 @@ def environment(config: Config) -> Mapping[str, str]:
         "FENGSUI_DATABASE__DSN": config.database.dsn,
         "FENGSUI_CONSOLE__SECRET_KEY": config.console.secret_key,
         "FENGSUI_CONSOLE__HOSTS": ",".join(_hosts(config)),
-        "FENGSUI_ALERTS__SHORT_CLOSE_LEVEL": str(int(config.alerts.short_close)),
+        "FENGSUI_ALERTS__SHORT_CLOSE": config.alerts.short_close.en,
         "FENGSUI_CONSOLE__SILENT_AFTER_S": str(config.console.silent_after_s),
         "FENGSUI_CONSOLE__SIGN_IN_ATTEMPTS": str(config.console.sign_in_attempts),
         "FENGSUI_CONSOLE__SIGN_IN_WINDOW_S": str(config.console.sign_in_window_s),

@@ -6,7 +6,7 @@ a module, and mypy and the tests import it too.
 FENGSUI_DATABASE__DSN   libpq connection string of the database
 FENGSUI_CONSOLE__SECRET_KEY   signs sessions and links; a throw-away key when absent: nobody stays signed in
 FENGSUI_CONSOLE__HOSTS  comma-separated names under which the console is reached
-FENGSUI_ALERTS__SHORT_CLOSE_LEVEL   plant alerts up to this level are closed without feedback and review (2, yellow)
+FENGSUI_ALERTS__SHORT_CLOSE   plant alerts up to this level are closed without feedback and review (yellow)
 FENGSUI_CONSOLE__SILENT_AFTER_S   a gateway is shown as silent after this (180 s, a default of ours)
 FENGSUI_CONSOLE__SIGN_IN_ATTEMPTS, …SIGN_IN_WINDOW_S   wrong passwords per account or address, and in which time
 """
@@ -18,6 +18,8 @@ import secrets
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
+
+from core.levels import Level
 
 _LIBPQ_TO_DJANGO = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
@@ -88,7 +90,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [
     f"https://{'*' if host[:1] == '.' else ''}{host}" for host in ALLOWED_HOSTS if host != "*"
 ]
-SHORT_CLOSE = int(os.environ.get("FENGSUI_ALERTS__SHORT_CLOSE_LEVEL") or 2)
+SHORT_CLOSE = Level.parse(os.environ.get("FENGSUI_ALERTS__SHORT_CLOSE") or "yellow")
 SILENT_AFTER_S = float(os.environ.get("FENGSUI_CONSOLE__SILENT_AFTER_S") or 180)
 SIGN_IN_ATTEMPTS = int(os.environ.get("FENGSUI_CONSOLE__SIGN_IN_ATTEMPTS") or 10)
 SIGN_IN_WINDOW_S = float(os.environ.get("FENGSUI_CONSOLE__SIGN_IN_WINDOW_S") or 300)
