@@ -66,7 +66,8 @@ def handle(alert: Alert, now: int, *, by: str, note: str, detail: Mapping[str, A
     """Somebody takes it on (detail: `handler`, else who asks); that is an answer too."""
     handler = str(detail.get("handler") or by).strip()
     if alert.stage == Stage.HANDLING and alert.handler == handler:
-        return None
+        # The condition may have come again since: saying so once more answers that.
+        return acked(alert, now, by=by, note=note)
     stage = _next(alert, Deed.HANDLE)
     said = _said(handler=handler)
     fields: dict[str, Any] = {"handler": handler, "handling": now, "owing": alert.owing or now}

@@ -21,12 +21,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from service.embedded import process
 from service.embedded.nats import Nats, NatsSettings
 from service.embedded.port import Claims, free_port
 from service.embedded.postgres import Postgres
+
+# The same examples in every run: a change is judged by what it changes.  HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fengsui_template"

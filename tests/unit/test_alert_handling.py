@@ -142,6 +142,19 @@ def test_what_comes_again_during_the_review_goes_back_to_handling():
     assert office.alert.owing == office.now
 
 
+def test_who_takes_on_once_more_what_came_again_has_answered():
+    office = Office()
+    assert not office.ask("handle", by="班组长")
+    office.see(down(2))
+    office.see(up(3))
+    assert office.alert.state == "unack"
+    assert not office.ask("handle", by="班组长")
+    assert (office.alert.state, office.alert.acked_by, office.alert.handler) == ("acked", "班组长", "班组长")
+    seq = office.alert.seq
+    assert not office.ask("handle", by="班组长")
+    assert office.alert.seq == seq, "said a third time it is no news"
+
+
 def test_a_review_does_not_close_what_is_still_there_unless_configured():
     office = Office()
     office.ask("feedback", by="班组长", **DONE)
