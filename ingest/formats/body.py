@@ -15,7 +15,7 @@ import base64
 import binascii
 import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ from ingest.formats.pointer import Pointer, find
 MOST_LINES, MOST_CELLS, LONGEST_LINE = 2_000, 10_000, 32_768
 _BARE = re.compile(rb"([:\[,]\s*)-?(?:nan|inf(?:inity)?)(?=\s*[,}\]])", re.IGNORECASE)
 _INFLUX = re.compile(r'((?:\\.|[^\s\\])+)\s+((?:"(?:\\.|[^"\\])*"|\\.|[^\s"\\])+)(?:\s+(-?\d{1,19}))?\s*')
-_FIELD = re.compile(r'((?:\\.|[^,=\\])+)=("(?:\\.|[^"\\])*"|[^,]*)')
+# Possessive, and matched one behind the other: to search for fields in what has none takes the square of its length.
+_FIELD = re.compile(r'((?:\\.|[^,=\\])++)=("(?:\\.|[^"\\])*+"|[^,]*+)(?:,|$)')
 _BOOLEANS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkeys(
     ("f", "F", "false", "False", "FALSE"), False
 )
@@ -140,9 +141,19 @@ def _point(line: str) -> dict[str, Any]:
     return {
         "measurement": measurement,
         "tags": dict(tag.split("=", 1) for tag in tags if "=" in tag),
-        "fields": {_bare(name): _field(value) for name, value in _FIELD.findall(match[2])},
+        "fields": dict(_fields(match[2])),
         "time": int(match[3]) if match[3] else None,
     }
+
+
+def _fields(text: str) -> Iterator[tuple[str, Any]]:
+    at = 0
+    while at < len(text):
+        match = _FIELD.match(text, at)
+        if match is None:
+            raise Refusal(Reason.BAD_SHAPE, f"{brief(text[at:])}: expected field=value")
+        yield _bare(match[1]), _field(match[2])
+        at = match.end()
 
 
 def _bare(text: str) -> str:

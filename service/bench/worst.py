@@ -102,6 +102,9 @@ MESSAGES: Mapping[str, tuple[str, Feed, bytes]] = {
         "x", Feed("x", "mapping", "line_protocol"),
         _numbered(b"m,device=d ", b"a%d=1", b"")[:32_000].rsplit(b",", 1)[0],
     ),
+    "mapping no field": (
+        "x", Feed("x", "mapping", "line_protocol"), b"m,device=d a=1," + b"9" * 32_000,
+    ),
     "mapping csv": ("x", Feed("x", "mapping", "csv_lines"), b"device,a\n" + b"d,1\n" * 1_900),
     "mapping cells": (
         "x", Feed("x", "mapping", "csv_lines"),

@@ -1038,6 +1038,7 @@ def test_bytes_as_an_array_or_as_text(raw, expected, vendor):
         ("csv", "\n".join("1" for _ in range(3_000)), "too_large"),
         ("pairs", "what is this", "bad_shape"),
         ("influx", "no fields", "bad_shape"),
+        ("influx", "m,device=d a=1,bare", "bad_shape"),
         ("lines", '{"a":1}\n{', "bad_json"),
         ("text", b"\xff", "not_utf8"),
         ("json", "", "bad_json"),
