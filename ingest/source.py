@@ -81,8 +81,13 @@ class Source:
                     self.take_over(readers)
                 if self.session.settles_s(time.monotonic()):
                     yield self._settle()
+                    continue
+                chunks = self._gather()
+                if self.session.settles_s(time.monotonic()):
+                    # The session was resumed while we waited: what came first is held with the rest.
+                    self._held = chunks
                 else:
-                    yield self._deliver(self._gather())
+                    yield self._deliver(chunks)
         finally:
             self.session.close()
 
