@@ -43,7 +43,7 @@ class Clocks:
             self._catalog, self._slack = catalog, fastest_s(catalog)
         found = self._estimates()
         skew = dict(zip(found.gateway.tolist(), found.skew_s.tolist(), strict=True))
-        open_ = present(desk, CLOCK_WRONG.code)
+        open_ = present(desk, CLOCK_WRONG.code)[CLOCK_WRONG.code]
         self.n_wrong = sum(self._beyond(gateway, s, self._watch.clock_skew_s) for gateway, s in skew.items())
         limit_s = self._watch.clock_skew_s
         edges = [

@@ -23,12 +23,16 @@ class Edge:
     limit: float
 
 
-def present(desk: Desk, rule: str) -> Mapping[int, bool]:
-    """Return the gateways with an open alert of a rule, and whether its cause was there when last looked at.
+def present(desk: Desk, *rules: str) -> Mapping[str, Mapping[int, bool]]:
+    """Return, for each rule, gateways with an open alert and whether its cause was there when last looked at.
 
     The open alerts outlive a restart, so whoever looks here needs no memory of what was said.
     """
-    return {alert.subject: bool(alert.level_now) for alert in desk.open_alerts() if alert.rule == rule}
+    found: dict[str, dict[int, bool]] = {rule: {} for rule in rules}
+    for alert in desk.open_alerts():
+        if alert.rule in found:
+            found[alert.rule][alert.subject] = bool(alert.level_now)
+    return found
 
 
 def events_of(desk: Desk, edges: Sequence[Edge], level: Level, now: int) -> Events:

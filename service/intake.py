@@ -58,7 +58,7 @@ class Intake:
         """Start with nothing seen."""
         self._watch, self._missing = watch, missing
         self._minutes: deque[_Minute] = deque()
-        self._known_missing: Counter[int] = Counter()
+        self._known_missing: dict[int, int] = {}
         self._began = self._due = 0
 
     def step(self, desk: Desk, delivery: Delivery, gateways: Iterable[int]) -> Events:
@@ -70,9 +70,10 @@ class Intake:
         self._forget(delivery.now)
         watched = delivery.now - self._began >= WINDOW * MINUTE
         known, edges = set(gateways), list[Edge]()
+        # Once for the three: there may be a hundred thousand open alerts.
+        open_ = present(desk, OUT_OF_RANGE.code, MISSING.code, UNREADABLE.code)
         for rule, found, limit in self._judged():
-            open_ = present(desk, rule)
-            edges += _edges(rule, found, limit, open_=open_, known=known, watched=watched)
+            edges += _edges(rule, found, limit, open_=open_[rule], known=known, watched=watched)
         return events_of(desk, edges, Level.BLUE, delivery.now)
 
     def _count(self, delivery: Delivery) -> None:
@@ -87,9 +88,10 @@ class Intake:
                 here.implausible[reject.gateway] += reject.n
             elif reject.reason in _UNREADABLE:
                 here.unreadable[reject.gateway] += reject.n
-        missing = Counter(self._missing())
-        here.missing.update(missing - self._known_missing)
-        self._known_missing = missing
+        missing = self._missing()
+        if missing != self._known_missing:  # seldom; of thousands of gateways
+            here.missing.update(Counter(missing) - Counter(self._known_missing))
+            self._known_missing = dict(missing)
 
     def _forget(self, now: int) -> None:
         while self._minutes[0].minute <= now // MINUTE - WINDOW:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from registry.words import Profile
 from service.config import Rules
 from service.metrics import PipelineMetrics
 from service.own_rules import BUILT_IN
+from service.stamps import stamps_of
 
 log = structlog.get_logger("rules")
-
-_Stamps = Mapping[Path, tuple[int, int] | None]
 
 
 def packs_of(chosen: Rules) -> list[Path]:
@@ -102,12 +101,12 @@ class RuleFiles:
 
     def __init__(self, chosen: Rules, metrics: PipelineMetrics) -> None:
         self._chosen, self._paths, self._metrics = chosen, packs_of(chosen), metrics
-        self._stamps = self._look()
+        self._stamps = stamps_of(self._paths)
         self.rules = self._first()
 
     def look(self) -> bool:
         """Return whether other rules are in force since the last call."""
-        stamps = self._look()
+        stamps = stamps_of(self._paths)
         if stamps == self._stamps:
             return False
         self._stamps = stamps
@@ -140,18 +139,6 @@ class RuleFiles:
         self._metrics.rule_loads.labels("failed").inc()
         self._metrics.rules_refused.set(1)
         log.error("rule pack refused", so=so, where=error.where, problem=error.problem, remedy=error.remedy)
-
-    def _look(self) -> _Stamps:
-        """Return when each file was written and its size; taken before it is read, so that no change is missed."""
-        return {path: _stamp(path) for path in self._paths}
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def _differing(old: Sequence[RuleText], new: Sequence[RuleText]) -> list[str]:

@@ -7,7 +7,7 @@ the configuration is read at the start only.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from ingest.readers import Reader, files_of, read_sources
 from service.config import Config, load
 from service.feeds import feeds_of
 from service.metrics import PipelineMetrics
+from service.stamps import Stamps, stamps_of
 
 log = structlog.get_logger("sources")
-
-_Stamps = Mapping[Path, tuple[int, int] | None]
 
 
 class SourceFiles:
@@ -85,20 +84,12 @@ class SourceFiles:
             self._metrics.source_loads.labels(result).inc()
             self._metrics.sources_refused.set(refused)
 
-    def _look(self, feeds: Sequence[Feed]) -> _Stamps:
-        """Return when each file was written and its size; taken before it is read, so that no change is missed."""
+    def _look(self, feeds: Sequence[Feed]) -> Stamps:
+        """Return the stamps of all files that these sources come from."""
         paths = [self._path] if self._path else []
         for feed in feeds:
             try:
                 paths += files_of(feed)
             except ConfigError:  # a mapping that has gone
                 paths.append(Path(feed.mapping))
-        return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
+        return stamps_of(paths)
